@@ -1,0 +1,5 @@
+"""`python -m app` is `loyalty`."""
+
+from app.cli import main
+
+main()

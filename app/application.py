@@ -1,0 +1,124 @@
+"""The application: the contract's operations within the layers of the edge."""
+
+import contextlib
+import functools
+import importlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import flask
+import orjson
+import structlog
+from app import context, contract, edge, problems
+from app.bridge import Bridge
+from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handlers
+from app.probes import Probes
+from app.security import BearerSecurity, TokenStore
+from app.settings import InvalidSetting, Settings
+from app.validation import BodyMiddleware
+from models import database
+from models.backend import Backend, PeeweeBackend
+from models.clock import Clock, system_clock
+
+# A connection for each handler thread, and some for token look-ups and the readiness probe.
+SPARE_CONNECTIONS = 3
+log = structlog.get_logger("loyalty")
+
+
+class InvalidAnswer(Exception):
+    """A handler returned something that the contract does not allow; the text names places, never values."""
+
+
+def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
+    """Return the ASGI application.
+
+    Args:
+        settings: all of them.
+        clock: the time, for tests that move it.
+
+    Raises:
+        MissingHandlers: the contract has operations without a handler.
+        InvalidSetting: the backend cannot be loaded.
+        InvalidDatabaseUrl: the database URL cannot be used.
+    """
+    opened = database.connect(
+        settings.database_url,
+        connections=settings.threads + SPARE_CONNECTIONS,
+        deadline=settings.request_deadline,
+    )
+    api = contract.load()
+    backend = load_backend(settings, clock)
+    tokens = TokenStore(clock)
+    app = ContractApp(
+        __name__,
+        middlewares=middlewares(BodyMiddleware),
+        resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
+        security_map={"bearer": functools.partial(BearerSecurity, tokens)},
+        lifespan=lambda _: _lifespan(opened, bridge, tokens),
+    )
+    app.app.extensions["loyalty_backend"] = backend
+    bridge = Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit)
+    app.replace_bridge(lambda _: bridge)
+    app.add_contract(api, base_path=settings.base_path)
+    for name in stray_handlers(api):
+        log.warning("stray handler", function=name)
+    return _with_edge(app, api, backend, settings)
+
+
+def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings: Settings) -> Callable:
+    app = edge.Deadline(app, settings.request_deadline)
+    app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
+    app = edge.ExactPaths(app, api, settings.base_path)
+    app = Probes(app, backend)
+    app = edge.ProblemDocuments(app, api)
+    return edge.Observed(app)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(opened: Any, bridge: Bridge, tokens: TokenStore) -> AsyncIterator[None]:
+    yield
+    bridge.shutdown()
+    tokens.shutdown()
+    opened.close_all()
+
+
+def load_backend(settings: Settings, clock: Clock) -> Backend:
+    """Return the loyalty system to serve: the built-in one, or what `LOYALTY_BACKEND` names.
+
+    Raises:
+        InvalidSetting: it cannot be imported or made.
+    """
+    if not settings.backend:
+        return PeeweeBackend(search_limit=settings.search_limit, clock=clock)
+    module, _, factory = settings.backend.partition(":")
+    try:
+        return getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidSetting(
+            f"LOYALTY_BACKEND names no package.module:factory that can be imported ({type(error).__name__})."
+        ) from error
+
+
+def _adapt(function: Callable, operation: contract.Operation, *, validate: bool) -> Callable:
+    """Make of a handler what connexion calls: it gets the parsed body and returns a response, whatever the media type.
+
+    An argument that is not called `body` stops connexion from parsing the JSON a second time.
+    """
+
+    def call(payload: Any = None) -> flask.Response:
+        state = context.of(flask.request.environ["asgi.scope"])
+        flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
+        answer = function(body=payload) if operation.body else function()
+        if validate and operation.answer is not None:
+            _check_answer(operation, answer)
+        return flask.Response(orjson.dumps(answer), mimetype=contract.JSON)
+
+    return call
+
+
+def _check_answer(operation: contract.Operation, answer: Any) -> None:
+    assert operation.answer is not None
+    if not operation.answer.is_valid(answer):
+        places = sorted({problems.pointer(error.instance_path) for error in operation.answer.iter_errors(answer)})
+        log.error("invalid answer", operation=operation.operation_id, pointers=places)
+        raise InvalidAnswer("the answer breaks the contract")

@@ -1,0 +1,41 @@
+"""What one request carries through all layers of the edge, in its ASGI scope."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import uuid_utils
+
+from app.contract import Operation
+
+SCOPE_KEY = "loyalty"
+
+
+@dataclass
+class RequestContext:
+    """The identity of a request, and what the layers have learnt of it so far.
+
+    Attributes:
+        request_id: a UUIDv7, in the answer's header, its `instance` and the log.
+        language: in which problems are told.
+        operation: which operation of the contract was reached.
+        token_name: the name of its valid bearer token.
+        program: the only program that the token is for.
+        problem: the type of the problem answered with, for log and metrics.
+    """
+
+    request_id: str = field(default_factory=lambda: str(uuid_utils.uuid7()))
+    language: str = "en"
+    operation: Operation | None = None
+    token_name: str | None = None
+    program: str | None = None
+    problem: str | None = None
+
+    @property
+    def instance(self) -> str:
+        """This occurrence as a URI."""
+        return f"urn:uuid:{self.request_id}"
+
+
+def of(scope: Any) -> RequestContext:
+    """Return the context of the request that an ASGI scope is of."""
+    return scope[SCOPE_KEY]

@@ -1,0 +1,152 @@
+"""The contract as the server reads it: the vendored OpenAPI document, its operations and compiled schemas."""
+
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import inflection
+import jsonschema_rs
+import yaml
+
+SPECIFICATION = pathlib.Path(__file__).parent.parent / "spec" / "mews-loyalty-partner.yaml"
+JSON = "application/json"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+# A guest's real address is never refused for its script (RFC 6531), though the contract's format says `email`.
+FORMATS = {"email": "idn-email", "hostname": "idn-hostname"}
+_EMAIL_OPTIONS = jsonschema_rs.EmailOptions(allow_domain_literal=False, allow_display_text=False)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the contract.
+
+    Attributes:
+        operation_id: as in the document.
+        method: in upper case.
+        path: the path template, without the base path.
+        handler: dotted name of the function that serves it.
+        body: validates a request body; None where the operation takes none.
+        body_required: whether a body must be sent.
+        body_schema: the body's schema in the document, unresolved.
+        answer: validates the body of a 200.
+    """
+
+    operation_id: str
+    method: str
+    path: str
+    handler: str
+    body: jsonschema_rs.Draft202012Validator | None
+    body_required: bool
+    body_schema: dict
+    answer: jsonschema_rs.Draft202012Validator | None
+
+
+class Contract:
+    """An OpenAPI 3.1 document, compiled once."""
+
+    def __init__(self, document: dict) -> None:
+        self.document = document
+        self._registry = jsonschema_rs.Registry([("urn:contract", {"$schema": DIALECT, **_with_formats(document)})])
+        self.operations = {operation.handler: operation for operation in self._operations()}
+        self._templates = [
+            (
+                re.compile(_template_pattern(path)),
+                {operation.method: operation for operation in self.operations.values() if operation.path == path},
+            )
+            for path in document["paths"]
+        ]
+
+    def operations_at(self, raw_path: str) -> dict[str, Operation]:
+        """Return the operations by method at an actual path, before percent-decoding; empty where there are none."""
+        for template, operations in self._templates:
+            if template.fullmatch(raw_path):
+                return operations
+        return {}
+
+    def node(self, path: Sequence[str | int]) -> Any:
+        """Return what stands at a path of keys and indexes in the document."""
+        found: Any = self.document
+        for step in path:
+            found = found[step]
+        return found
+
+    def resolve(self, schema: dict) -> dict:
+        """Return the schema that a chain of `$ref` within the document ends at."""
+        while "$ref" in schema:
+            steps = schema["$ref"].removeprefix("#/").split("/")
+            schema = self.node([step.replace("~1", "/").replace("~0", "~") for step in steps])
+        return schema
+
+    def wire_path(self, operation: Operation, attributes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a path of attribute names (`customer`, `first_name`) as the operation's body spells it."""
+        schema, path = operation.body_schema, []
+        for attribute in attributes:
+            properties = self.resolve(schema).get("properties", {})
+            name = next((name for name in properties if inflection.underscore(name) == attribute), attribute)
+            schema = properties.get(name, {})
+            path.append(name)
+        return tuple(path)
+
+    def _operations(self) -> Iterator[Operation]:
+        for path, item in self.document["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    yield self._operation(path, method, item[method])
+
+    def _operation(self, path: str, method: str, operation: dict) -> Operation:
+        place = f"urn:contract#/paths/{_escape(path)}/{method}"
+        body = self.resolve(operation.get("requestBody", {}))
+        media = body.get("content", {}).get(JSON)
+        answer = self.resolve(operation["responses"].get("200", {})).get("content", {}).get(JSON)
+        return Operation(
+            operation_id=operation["operationId"],
+            method=method.upper(),
+            path=path,
+            handler=handler_name(operation),
+            body=self._compile(f"{place}/requestBody/content/{_escape(JSON)}/schema") if media else None,
+            body_required=body.get("required", False),
+            body_schema=media["schema"] if media else {},
+            answer=self._compile(f"{place}/responses/200/content/{_escape(JSON)}/schema") if answer else None,
+        )
+
+    def _compile(self, reference: str) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator(
+            {"$ref": reference},
+            registry=self._registry,
+            validate_formats=True,
+            ignore_unknown_formats=False,
+            email_options=_EMAIL_OPTIONS,
+            offline=True,
+        )
+
+
+def load(path: pathlib.Path = SPECIFICATION) -> Contract:
+    """Return the compiled contract of an OpenAPI 3.1 file."""
+    return Contract(yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506
+
+
+def handler_name(operation: dict) -> str:
+    """Return the dotted name of the function that serves an operation: its first tag's module, its id in snake case."""
+    module = inflection.underscore(operation["tags"][0].replace(" ", "_"))
+    return f"handlers.{module}.{inflection.underscore(operation['operationId'])}"
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _template_pattern(path: str) -> str:
+    parts = re.split(r"(\{[^}]+\})", path)
+    return "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in parts)
+
+
+def _with_formats(node: Any) -> Any:
+    if isinstance(node, dict):
+        changed = {key: _with_formats(value) for key, value in node.items()}
+        if isinstance(changed.get("format"), str):
+            changed["format"] = FORMATS.get(changed["format"], changed["format"])
+        return changed
+    return [_with_formats(value) for value in node] if isinstance(node, list) else node

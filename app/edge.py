@@ -1,0 +1,213 @@
+"""The layers around the contract: request id, log and metrics, probes, problems, exact paths, limits, deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from app import context, telemetry
+from app.contract import METHODS, Contract
+from app.languages import N_, Message, negotiate
+from app.problems import (
+    BAD_REQUEST,
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    TIMEOUT,
+    Problem,
+    from_exception,
+    render,
+)
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_KNOWN_METHODS = {method.upper() for method in METHODS}
+log = structlog.get_logger("loyalty.request")
+
+
+class Observed:
+    """Outermost: gives each request its context, and tells log and metrics of its end."""
+
+    def __init__(self, app: Callable) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        state = scope[context.SCOPE_KEY] = context.RequestContext(language=negotiate(_accept_language(scope)))
+        started, status = time.perf_counter(), 0
+
+        async def identified(message: dict) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                name = REQUEST_ID_HEADER.lower().encode()
+                message = {**message, "headers": [*message["headers"], (name, state.request_id.encode())]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, identified)
+        finally:
+            _tell(scope, state, status, time.perf_counter() - started)
+        return None
+
+
+def _accept_language(scope: dict) -> str | None:
+    values = [value for name, value in scope["headers"] if name == b"accept-language"]
+    return b",".join(values).decode("latin-1") if values else None
+
+
+def _tell(scope: dict, state: context.RequestContext, status: int, seconds: float) -> None:
+    """One line for each request: nothing of its path or body, which may hold a guest's data."""
+    operation = state.operation.operation_id if state.operation else "none"
+    telemetry.record_request(operation, status, state.problem or "", seconds)
+    log.info(
+        "request",
+        request_id=state.request_id,
+        operation=operation,
+        method=scope["method"] if scope["method"] in _KNOWN_METHODS else "other",
+        status=status or "client hung up",
+        problem=state.problem,
+        token=state.token_name,
+        milliseconds=round(seconds * 1000, 1),
+    )
+
+
+class ProblemDocuments:
+    """Turns whatever the inner layers raise into an answer; the only place that does."""
+
+    def __init__(self, app: Callable, contract: Contract) -> None:
+        self._app = app
+        self._contract = contract
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def watched(message: dict) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # the caller is owed a problem document
+            if scope["type"] != "http" or begun:
+                raise
+            await self._answer(error, scope, send)
+
+    async def _answer(self, error: Exception, scope: dict, send: Callable) -> None:
+        state = context.of(scope)
+        problem = from_exception(error, self._contract, state.operation)
+        state.problem = problem.type.name or "about:blank"
+        if problem.type is INTERNAL_ERROR:
+            log.error("internal error", request_id=state.request_id, exc_info=error)
+        status, headers, body = render(problem, state.language, state.instance)
+        if scope["method"] == "HEAD":
+            body = b""
+        await send({"type": "http.response.start", "status": status, "headers": _encode(headers, body)})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _encode(headers: dict[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
+    pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return [*pairs, (b"content-length", str(len(body)).encode())]
+
+
+class ExactPaths:
+    """Answers 404 and 405 before routing, from the path as sent: no redirect, no second spelling of an address."""
+
+    def __init__(self, app: Callable, contract: Contract, base_path: str) -> None:
+        self._app = app
+        self._contract = contract
+        self._base_path = base_path
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request.
+
+        Raises:
+            Problem: 404 or 405.
+        """
+        if scope["type"] == "http":
+            path = scope["raw_path"].decode("latin-1")
+            inside = path.startswith(self._base_path)
+            operations = self._contract.operations_at(path.removeprefix(self._base_path)) if inside else {}
+            if not operations:
+                raise Problem(NOT_FOUND, Message(N_("There is nothing at this address.")))
+            if scope["method"] not in operations:
+                raise Problem(
+                    METHOD_NOT_ALLOWED,
+                    Message(N_("This address does not take this method.")),
+                    headers={"Allow": ", ".join(sorted(operations))},
+                )
+            context.of(scope).operation = operations[scope["method"]]
+        await self._app(scope, receive, send)
+
+
+class Limits:
+    """Bounds the size of a request's head and body, whatever its Content-Length says."""
+
+    def __init__(self, app: Callable, *, head_limit: int, body_limit: int) -> None:
+        self._app = app
+        self._head_limit = head_limit
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request.
+
+        Raises:
+            Problem: 400, it is too large.
+        """
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        self._check_head(scope)
+        received = 0
+
+        async def counted() -> Any:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_limit:
+                raise self._too_large()
+            return message
+
+        return await self._app(scope, counted, send)
+
+    def _check_head(self, scope: dict) -> None:
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+        if size > self._head_limit or not scope["query_string"].isascii():
+            detail = N_("The request line and header fields may have %(limit)s bytes of ASCII.")
+            raise Problem(BAD_REQUEST, Message(detail, {"limit": self._head_limit}), headers={"Connection": "close"})
+        declared = [value for name, value in scope["headers"] if name == b"content-length"]
+        if any(int(value) > self._body_limit for value in declared):
+            raise self._too_large()
+
+    def _too_large(self) -> Problem:
+        detail = Message(N_("The body may have %(limit)s bytes."), {"limit": self._body_limit})
+        return Problem(BAD_REQUEST, detail, headers={"Connection": "close"})
+
+
+class Deadline:
+    """One budget for everything from the upload to the answer. Gunicorn's own timeout bounds no request under ASGI."""
+
+    def __init__(self, app: Callable, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request.
+
+        Raises:
+            Problem: 408, it took too long.
+        """
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._app(scope, receive, send)
+        except TimeoutError:
+            detail = Message(N_("The server could not answer in time; try again."))
+            raise Problem(TIMEOUT, detail, headers={"Connection": "close"}) from None

@@ -1,0 +1,129 @@
+"""Connexion, taught to serve an OpenAPI 3.1 document. Everything that touches connexion's insides is here."""
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+with warnings.catch_warnings():
+    # Importing connexion imports starlette's test client, which warns of the httpx that connexion needs.
+    warnings.simplefilter("ignore")
+    import connexion
+from connexion.exceptions import InvalidSpecification
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.main import API
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.resolver import Resolver
+from connexion.spec import OpenAPISpecification
+
+from app.contract import Contract, handler_name
+
+
+class MissingHandlers(Exception):
+    """Operations of the contract for which there is no function; the text lists them all."""
+
+
+def middlewares(validation: Any) -> list[Any]:
+    """Return connexion's stack, outermost first: what it does as we need it, and our validation in place of its own.
+
+    Errors are told, answers checked and paths judged in `app.edge` and `app.application`, for the probes as well.
+    """
+    return [RoutingMiddleware, SecurityMiddleware, validation, LifespanMiddleware, ContextMiddleware]
+
+
+class OpenAPI31Specification(OpenAPISpecification):
+    """Connexion knows 3.0 only; it gets the document unchecked, since `openapi-spec-validator` checks it in tests."""
+
+    yaml_name = "openapi.yaml"
+    mount = ""
+
+    @classmethod
+    def _validate_spec(cls, spec: dict) -> None:
+        if not str(spec.get("openapi", "")).startswith("3.1."):
+            raise InvalidSpecification("The document is no OpenAPI 3.1.")
+
+    @property
+    def base_path(self) -> str:
+        """Where the contract is mounted; the document's `servers` hold a placeholder."""
+        return self.mount
+
+    @base_path.setter
+    def base_path(self, value: str) -> None:
+        self.mount = value
+
+
+class ContractApp(connexion.FlaskApp):
+    """A FlaskApp whose API is an OpenAPI 3.1 document."""
+
+    def add_contract(self, contract: Contract, *, base_path: str) -> None:
+        """Serve the contract below `base_path`; it reaches the `add_api` of every middleware as `contract`."""
+        specification = OpenAPI31Specification(contract.document)
+        defaults = self.middleware.options.__dict__
+        self.middleware.apis.append(API(specification, base_path=base_path, **defaults, contract=contract))
+
+    def replace_bridge(self, bridge: Callable[[Any], Any]) -> None:
+        """Put another bridge between ASGI and Flask: connexion's has no size to set and hops threads five times."""
+        self._middleware_app.asgi_app = bridge(self.app.wsgi_app)
+
+
+class HandlerResolver(Resolver):
+    """Finds `handlers.<tag>.<operation_id>` for every operation before the first request.
+
+    Raises:
+        MissingHandlers: at construction.
+    """
+
+    def __init__(self, contract: Contract, adapt: Callable[[Callable, Any], Callable]) -> None:
+        super().__init__()
+        functions = {name: _import(name) for name in contract.operations}
+        missing = [
+            f"{operation.method} {operation.path}: {name}"
+            for name, operation in contract.operations.items()
+            if functions[name] is None
+        ]
+        if missing:
+            raise MissingHandlers("The contract has operations without a handler: " + "; ".join(missing))
+        self._names = {
+            operation["operationId"]: handler_name(operation)
+            for item in contract.document["paths"].values()
+            for operation in item.values()
+            if isinstance(operation, dict) and "operationId" in operation
+        }
+        self._functions = {
+            name: adapt(function, contract.operations[name]) for name, function in functions.items() if function
+        }
+
+    def resolve_operation_id(self, operation: Any) -> str:
+        """Return the handler's dotted name."""
+        return self._names[operation.operation_id]
+
+    def resolve_function_from_operation_id(self, operation_id: str) -> Callable:
+        """Return the function to call for a handler's dotted name."""
+        return self._functions[operation_id]
+
+
+def _import(name: str) -> Callable | None:
+    module, _, function = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return None
+
+
+def stray_handlers(contract: Contract) -> list[str]:
+    """Return the public functions of the handler modules that no operation reaches."""
+    modules = {name.rpartition(".")[0] for name in contract.operations}
+    found = []
+    for module in sorted(modules):
+        members = inspect.getmembers(importlib.import_module(module), inspect.isfunction)
+        found += [
+            f"{module}.{name}"
+            for name, function in members
+            if function.__module__ == module and not name.startswith("_")
+        ]
+    return [name for name in found if name not in contract.operations]

@@ -1,0 +1,128 @@
+"""Every setting, once: its name, type, default and meaning. Read from `LOYALTY_*` variables, checked, then frozen."""
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+PREFIX = "LOYALTY_"
+# Client-side variables (tests, certification) that the server knows as such and does not read.
+RESERVED = {"LOYALTY_TOKEN"}
+_CONVERTERS: dict[Any, type[fields.Field]] = {
+    str: fields.String,
+    int: fields.Integer,
+    float: fields.Float,
+    bool: fields.Boolean,
+}
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+
+
+class InvalidSetting(Exception):
+    """A setting is missing, unknown or has a value that cannot be used; the text says which and what to do."""
+
+
+def _setting(help_text: str, *, default: Any = dataclasses.MISSING, secret: bool = False, check: Any = None) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help_text, "secret": secret, "check": check})
+
+
+def _base_path(value: str) -> str:
+    path = value.rstrip("/")
+    if not _BASE_PATH.fullmatch(path):
+        raise ValidationError("It must be a plain path such as /loyalty, or empty.")
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of one server."""
+
+    database_url: str = _setting(
+        "sqlite:///file.db (sqlite:////absolute/file.db) or a libpq URI such as postgresql://user:password@host/name.",
+        secret=True,
+    )
+    host: str = _setting("Address to listen at.", default="127.0.0.1")
+    port: int = _setting("Port to listen at.", default=8080, check=validate.Range(1, 65535))
+    base_path: str = _setting("Path below which the contract is served, such as /loyalty.", default="")
+    workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
+    threads: int = _setting(
+        "Requests that a worker process handles at once; as many database connections.",
+        default=8,
+        check=validate.Range(1, 256),
+    )
+    queue_limit: int = _setting(
+        "Requests that wait in a worker process for a thread; more are refused with 429.",
+        default=128,
+        check=validate.Range(1, 100_000),
+    )
+    request_deadline: float = _setting(
+        "Seconds after which a request is answered with 408.", default=4.0, check=validate.Range(0.5, 60)
+    )
+    body_limit: int = _setting(
+        "Largest request body in bytes.", default=1_048_576, check=validate.Range(1024, 1_073_741_824)
+    )
+    head_limit: int = _setting(
+        "Largest request line with header fields, in bytes.", default=32_768, check=validate.Range(1024, 1_048_576)
+    )
+    search_limit: int = _setting("Members in a search answer, at most.", default=20, check=validate.Range(1, 1000))
+    backend: str = _setting(
+        "package.module:factory of a loyalty system in place of the built-in one; see docs/integrate.md.",
+        default="",
+    )
+    validate_responses: bool = _setting(
+        "Check every answer against the contract before it is sent; one that fails becomes a 500.", default=False
+    )
+    keep_alive: int = _setting(
+        "Seconds that an idle connection is kept; above the proxy's.", default=75, check=validate.Range(1, 3600)
+    )
+    shutdown_timeout: int = _setting(
+        "Seconds that running requests get when the server stops; above the deadline.",
+        default=25,
+        check=validate.Range(1, 600),
+    )
+    log_level: str = _setting(
+        "debug, info, warning or error.",
+        default="info",
+        check=validate.OneOf(["debug", "info", "warning", "error"]),
+    )
+
+
+def variable(field: dataclasses.Field) -> str:
+    """Return the environment variable of a settings field."""
+    return PREFIX + field.name.upper()
+
+
+def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Return the settings.
+
+    Args:
+        environment: where to read them instead of the process's environment.
+        overrides: values that win over the environment, by field name; None is ignored.
+
+    Raises:
+        InvalidSetting: one is missing, unknown or unusable.
+    """
+    known = {variable(field): field for field in dataclasses.fields(Settings)}
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    given |= {PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None}
+    unknown = sorted(given.keys() - known.keys() - RESERVED)
+    if unknown:
+        raise InvalidSetting(f"{unknown[0]} is no setting; `loyalty settings` lists them all.")
+    return Settings(**{field.name: _read(field, given) for field in known.values()})
+
+
+def _read(field: dataclasses.Field, given: Mapping[str, str]) -> Any:
+    name = variable(field)
+    if name not in given and field.default is dataclasses.MISSING:
+        raise InvalidSetting(f"{name} is not set: {field.metadata['help']}")
+    if name not in given:
+        return field.default
+    converter = _CONVERTERS[field.type](validate=field.metadata["check"])
+    try:
+        value = converter.deserialize(given[name])
+        return _base_path(value) if field.name == "base_path" else value
+    except ValidationError as error:
+        raise InvalidSetting(f"{name} cannot be used: {' '.join(map(str, error.messages))}") from None

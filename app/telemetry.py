@@ -1,0 +1,96 @@
+"""Logs as JSON lines and Prometheus metrics. Neither ever holds what a guest gave, nor an exception's own text."""
+
+import logging
+import os
+import sys
+import traceback
+from typing import Any
+
+import prometheus_client
+import structlog
+from prometheus_client import multiprocess
+
+# By this variable worker processes share their metrics. It counts when prometheus_client is first imported, so
+# `loyalty serve` sets it before this module is.
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+_REQUESTS = prometheus_client.Counter("loyalty_requests", "Requests answered.", ["operation", "status", "problem"])
+_SECONDS = prometheus_client.Histogram(
+    "loyalty_request_seconds",
+    "Time from the first byte of a request's head to the end of its answer.",
+    ["operation"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8),
+)
+
+
+def _without_exception_text(_: Any, __: str, event: dict) -> dict:
+    """Replace an exception by its class names and places: a database's messages quote the row they choke on."""
+    error = event.pop("exc_info", None)
+    error = error[1] if isinstance(error, tuple) else sys.exc_info()[1] if error is True else error
+    if isinstance(error, BaseException):
+        event["exception"] = _describe(error)
+    return event
+
+
+def _describe(error: BaseException) -> list[str]:
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        frames = traceback.extract_tb(seen.__traceback__)
+        lines.append(type(seen).__module__ + "." + type(seen).__qualname__)
+        lines += [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        seen = seen.__cause__ or seen.__context__
+    return lines
+
+
+def configure_logging(level: str) -> None:
+    """Send all logs of this process, ours and the libraries', to standard error as JSON lines.
+
+    Args:
+        level: the least severe level to log, by name.
+    """
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_exception_text,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # At debug level these would log statements with their values, and raw requests.
+    for name in ("peewee", "peewee.pool", "psycopg", "connexion", "asyncio", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def record_request(operation: str, status: int, problem: str, seconds: float) -> None:
+    """Count an answered request.
+
+    Args:
+        operation: the operationId, or another name from a bounded set.
+        status: the HTTP status.
+        problem: the name of the problem type; empty for a success.
+        seconds: from the head's arrival to the end of the answer.
+    """
+    _REQUESTS.labels(operation, status, problem).inc()
+    _SECONDS.labels(operation).observe(seconds)
+
+
+def render_metrics() -> bytes:
+    """Return the metrics of all worker processes in Prometheus' text format."""
+    if METRICS_DIRECTORY not in os.environ:
+        return prometheus_client.generate_latest()
+    registry = prometheus_client.CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return prometheus_client.generate_latest(registry)

@@ -1,0 +1,182 @@
+"""Request bodies against the contract's JSON Schema 2020-12: every error, with its place and the contract's type."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema_rs
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+
+from app import wire
+from app.contract import Contract, Operation
+from app.languages import N_, Message
+from app.problems import (
+    BAD_REQUEST,
+    FIELD_DUPLICATE,
+    FIELD_EMAIL_INVALID,
+    FIELD_INVALID_FORMAT,
+    FIELD_INVALID_TYPE,
+    FIELD_NOT_ALLOWED_VALUE,
+    FIELD_OUT_OF_RANGE,
+    FIELD_REQUIRED,
+    FIELD_TOO_LONG,
+    FIELD_TOO_SHORT,
+    FIELDS_DETAIL,
+    INVALID_CRITERIA,
+    MOST_FIELD_ERRORS,
+    FieldProblem,
+    Problem,
+)
+
+# JSON Schema keyword -> the contract's field-level type, and what to tell.
+_KEYWORDS = {
+    "minLength": (FIELD_TOO_SHORT, N_("At least %(limit)s characters are needed.")),
+    "minItems": (FIELD_TOO_SHORT, N_("At least %(limit)s entries are needed.")),
+    "minProperties": (FIELD_TOO_SHORT, N_("At least %(limit)s fields are needed.")),
+    "maxLength": (FIELD_TOO_LONG, N_("At most %(limit)s characters are allowed.")),
+    "maxItems": (FIELD_TOO_LONG, N_("At most %(limit)s entries are allowed.")),
+    "maxProperties": (FIELD_TOO_LONG, N_("At most %(limit)s fields are allowed.")),
+    "minimum": (FIELD_OUT_OF_RANGE, N_("The least value is %(limit)s.")),
+    "maximum": (FIELD_OUT_OF_RANGE, N_("The greatest value is %(limit)s.")),
+    "exclusiveMinimum": (FIELD_OUT_OF_RANGE, N_("The value must be greater than %(limit)s.")),
+    "exclusiveMaximum": (FIELD_OUT_OF_RANGE, N_("The value must be less than %(limit)s.")),
+    "multipleOf": (FIELD_OUT_OF_RANGE, N_("The value must be a multiple of %(limit)s.")),
+    "type": (FIELD_INVALID_TYPE, N_("The value must be of type %(types)s.")),
+    "enum": (FIELD_NOT_ALLOWED_VALUE, N_("The value is none of those allowed.")),
+    "const": (FIELD_NOT_ALLOWED_VALUE, N_("The value is none of those allowed.")),
+    "uniqueItems": (FIELD_DUPLICATE, N_("Entries must differ from each other.")),
+    "format": (FIELD_INVALID_FORMAT, N_("The value must have the format %(format)s.")),
+}
+_OTHER_KEYWORD = (FIELD_INVALID_FORMAT, N_("The value does not have the form that the contract asks for."))
+_EMAIL = Message(N_("This is no e-mail address."))
+_REQUIRED = Message(N_("This field is required."))
+_UNEXPECTED = Message(N_("The contract has no such field here."))
+_CRITERIA = Message(
+    N_("The filter holds no accepted combination of fields; the missing ones of the nearest are listed.")
+)
+# A longer name of an unknown field is not repeated in a pointer.
+_LONGEST_NAME = 100
+
+Path = tuple[str | int, ...]
+
+
+def check(contract: Contract, operation: Operation, body: Any) -> None:
+    """Do nothing if the body is what the contract says.
+
+    Raises:
+        Problem: 400, with every error of the body (up to a bound that keeps answers small).
+    """
+    if operation.body is None or operation.body.is_valid(body):
+        return
+    fields: dict[tuple[str, Path], FieldProblem] = {}
+    only_criteria = True
+    for error in operation.body.iter_errors(_shortened(body)):
+        only_criteria = only_criteria and _is_combination(error)
+        for field in _field_problems(contract, error):
+            fields.setdefault((field.name, field.path), field)
+        if len(fields) >= MOST_FIELD_ERRORS:
+            break
+    if only_criteria:
+        raise Problem(INVALID_CRITERIA, _CRITERIA, list(fields.values()))
+    raise Problem(BAD_REQUEST, FIELDS_DETAIL, list(fields.values()))
+
+
+def _shortened(value: Any) -> Any:
+    """The value without what comes after the first entries of long lists: all errors are found before any is told."""
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in itertools.islice(value.items(), MOST_FIELD_ERRORS)}
+    return [_shortened(item) for item in value[:MOST_FIELD_ERRORS]] if isinstance(value, list) else value
+
+
+def _field_problems(contract: Contract, error: jsonschema_rs.ValidationError) -> Iterator[FieldProblem]:
+    kind, path = error.kind, tuple(error.instance_path)
+    if kind.name == "required":
+        yield FieldProblem(FIELD_REQUIRED, (*path, kind.property), _REQUIRED)
+    elif kind.name in ("additionalProperties", "unevaluatedProperties"):
+        for name in kind.unexpected:
+            place = (*path, name) if len(name) <= _LONGEST_NAME else path
+            yield FieldProblem(FIELD_NOT_ALLOWED_VALUE, place, _UNEXPECTED)
+    elif _is_combination(error):
+        for name in _nearest_combination(contract, error):
+            yield FieldProblem(FIELD_REQUIRED, (*path, name), _REQUIRED)
+    elif kind.name == "format" and kind.format.endswith("email"):
+        yield FieldProblem(FIELD_EMAIL_INVALID, path, _EMAIL)
+    else:
+        name, text = _KEYWORDS.get(kind.name, _OTHER_KEYWORD)
+        yield FieldProblem(name, path, Message(text, _told(kind.as_dict())))
+
+
+def _told(values: dict) -> dict:
+    """The limits that a schema states are told; what a guest gave (`value`) is not among them."""
+    return {
+        name: ", ".join(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name in ("limit", "types", "format")
+    }
+
+
+def _is_combination(error: jsonschema_rs.ValidationError) -> bool:
+    """Tell whether the value lacks fields for each of several combinations, as a member filter may."""
+    return error.kind.name == "anyOf" and all(
+        branch and all(cause.kind.name == "required" for cause in branch) for branch in error.kind.context
+    )
+
+
+def _nearest_combination(contract: Contract, error: jsonschema_rs.ValidationError) -> list[str]:
+    """Return what the nearest combination lacks: of those that lack least, the one with most fields given."""
+    missing = [[cause.kind.property for cause in branch] for branch in error.kind.context]
+    needed = [len(branch.get("required", ())) for branch in contract.node(error.schema_path)]
+    nearest = min(range(len(missing)), key=lambda index: (len(missing[index]), -needed[index]))
+    return missing[nearest]
+
+
+class BodyOperation:
+    """Reads, parses and checks the body of one operation, and hands the value on to its handler."""
+
+    def __init__(self, next_app: Callable, contract: Contract, operation: Operation) -> None:
+        self._next_app = next_app
+        self._contract = contract
+        self._operation = operation
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request, whose body the next layers find parsed in connexion's context as `payload`."""
+        body = await wire.read_body(receive)
+        if body is None:
+            return
+        scope["extensions"].setdefault("connexion_context", {})["payload"] = self._payload(scope, body)
+
+        async def replay() -> dict:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._next_app(scope, replay, send)
+
+    def _payload(self, scope: dict, body: bytes) -> Any:
+        if self._operation.body is None:
+            return None
+        wire.check_media_type(scope["headers"])
+        if not body.strip():
+            if self._operation.body_required:
+                raise wire.missing_body()
+            return None
+        try:
+            payload = wire.parse(body)
+            check(self._contract, self._operation, payload)
+        except RecursionError:
+            raise wire.nested_too_deeply() from None
+        return payload
+
+
+class _BodyAPI(RoutedAPI[BodyOperation]):
+    def __init__(self, *args: Any, contract: Contract, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._contract = contract
+        self.add_paths()
+
+    def make_operation(self, operation: Any) -> BodyOperation:
+        return BodyOperation(self.next_app, self._contract, self._contract.operations[operation.operation_id])
+
+
+class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
+    """Stands where connexion's own request validation stood, which knows draft 4 and tells one error."""
+
+    api_cls = _BodyAPI

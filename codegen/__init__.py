@@ -1,0 +1,1 @@
+"""Code from the contract. Imported only when a development command runs."""

@@ -1,0 +1,1 @@
+"""The loyalty system: tables, named queries, use-cases and domain errors. Knows no HTTP."""

@@ -1,0 +1,201 @@
+"""Enrollment: one person, one membership, however often and however many at once ask for it."""
+
+import datetime
+import json
+
+import inflection
+import peewee
+import uuid_utils
+
+from models import folding, history, matching, numbers
+from models.caller import Caller
+from models.database import database
+from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
+from models.memberships import describe
+from models.programs import Place, Status, locate
+from models.tables import Member, Membership, Program
+
+ADDRESS_FIELDS = ("line1", "line2", "city", "postal_code", "country_code", "country_subdivision_code")
+PERSON_FIELDS = ("first_name", "last_name", "email", "birthday", "phone_number")
+# Chances that every one of them is taken vanish until a pattern is all but used up.
+NUMBER_ATTEMPTS = 20
+
+
+def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
+    """Return the customer's membership: the one that exists, as it is, or a new one.
+
+    Args:
+        caller: who asks, for which hotel.
+        customer: the contract's customer in plain values; absent fields are absent.
+        now: the time of enrollment.
+
+    Raises:
+        UnknownEnterprise: see `models.programs.locate`.
+        InvalidFields: a field that the program requires is missing, or the e-mail belongs to someone with
+            another name.
+    """
+    with database.atomic():
+        place = locate(caller, now)
+        _require_fields(place.program, customer)
+        row = _existing(place.program, customer) or _create(caller, place, customer, now)
+    return describe(row, now)
+
+
+def _require_fields(program: Program, customer: dict) -> None:
+    missing = []
+    for name in program.required_fields:
+        path = tuple(inflection.underscore(part) for part in name.split("/"))
+        if not _has(customer, path):
+            missing.append(FieldError(FieldFault.REQUIRED, ("customer", *path)))
+    if missing:
+        raise InvalidFields(*missing)
+
+
+def _has(customer: dict, path: tuple[str, ...]) -> bool:
+    value: object = customer
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value is not None and str(value).strip() != ""
+
+
+def identity_key(customer: dict) -> str:
+    """Return what makes the customer one person: a hash of the e-mail, else of the name with birthday or phone
+    number, else of everything that is known.
+    """
+    email = folding.email_key(customer.get("email"))
+    if email:
+        return folding.digest("email", email)
+    name = [folding.fold(customer.get(part)) or "" for part in ("first_name", "last_name")]
+    if customer.get("birthday"):
+        return folding.digest("birthday", *name, customer["birthday"].isoformat())
+    phones = folding.phone_keys(customer.get("phone_number"), (customer.get("address") or {}).get("country_code"))
+    if phones:
+        return folding.digest("phone", *name, phones[0])
+    return folding.digest("customer", json.dumps(customer, sort_keys=True, default=str))
+
+
+def _existing(program: Program, customer: dict) -> dict | None:
+    email = folding.email_key(customer.get("email"))
+    same_identity = Member.identity_key == identity_key(customer)
+    same_person = same_identity | (Member.email_key == email) if email else same_identity
+    rows = list(
+        Membership.select(
+            Membership,
+            Member.first_name,
+            Member.last_name,
+            (Member.identity_key.is_null()).alias("is_imported"),
+        )
+        .join(Member)
+        .where(Member.program == program.id, same_person)
+        .order_by(Member.id)
+        .dicts()
+    )
+    name = (customer.get("first_name"), customer.get("last_name"))
+    known = [row for row in rows if matching.names_compatible(name, (row["first_name"], row["last_name"]))]
+    if rows and not known:
+        raise InvalidFields(FieldError(FieldFault.DUPLICATE, ("customer", "email")))
+    return min(known, key=lambda row: row["is_imported"], default=None)
+
+
+def _create(caller: Caller, place: Place, customer: dict, now: datetime.datetime) -> dict:
+    member_id = insert_member(place.program, customer, identity_key(customer), now)
+    if member_id is None:  # another request has just enrolled the same person, and has committed
+        row = _existing(place.program, customer)
+        assert row is not None, "the identity key is taken, so its member can be read"
+        return row
+    status = Status.PENDING if place.program.requires_confirmation else Status.ENROLLED
+    row = insert_membership(place.program, member_id, now, status=status)
+    history.record("enrolled", row["id"], now, caller=caller, enterprise_id=place.enterprise_id)
+    return row
+
+
+def insert_member(program: Program, customer: dict, identity: str | None, now: datetime.datetime) -> int | None:
+    """Insert a member and return its row's id, or None if the program has one of this identity."""
+    address = customer.get("address") or {}
+    values = {
+        **{name: customer.get(name) for name in PERSON_FIELDS},
+        **{name: address.get(name) for name in ADDRESS_FIELDS},
+        **folding.member_keys(customer),
+        "program": program.id,
+        "identity_key": identity,
+        "created_at": now,
+    }
+    inserted = list(Member.insert(values).on_conflict_ignore().returning(Member.id).tuples().execute())
+    return inserted[0][0] if inserted else None
+
+
+def insert_membership(
+    program: Program,
+    member_id: int,
+    now: datetime.datetime,
+    *,
+    status: Status,
+    membership_number: str | None = None,
+    **values: object,
+) -> dict:
+    """Insert a membership and return its columns by name.
+
+    Args:
+        program: whose pattern makes the number.
+        member_id: the member's row.
+        now: the time of enrollment.
+        status: the first status.
+        membership_number: a number from elsewhere, exempt from the pattern; without one, one is made.
+        values: further columns (`tier`, `points`, `expires_at`, ...).
+
+    Raises:
+        AlreadyExists: the number from elsewhere is taken.
+        NumbersExhausted: no free number was found.
+    """
+    given = {"points": 0, "provider_membership_id": str(uuid_utils.uuid7())} | values
+    for _ in range(1 if membership_number else NUMBER_ATTEMPTS):
+        number = membership_number or numbers.make_number(program.number_pattern)
+        try:
+            with database.atomic():
+                identifier = Membership.insert(
+                    program=program.id,
+                    member=member_id,
+                    membership_number=number,
+                    number_key=folding.number_key(number),
+                    status=status.value,
+                    created_at=now,
+                    **given,
+                ).execute()
+        except peewee.IntegrityError:
+            continue
+        return Membership.select().where(Membership.id == identifier).dicts().get()
+    if membership_number:
+        raise AlreadyExists("This membership number is taken; give another or none.")
+    raise NumbersExhausted("The program's number pattern has no free number; give it more digits.")
+
+
+def add_member(
+    program: Program,
+    customer: dict,
+    now: datetime.datetime,
+    *,
+    status: Status = Status.ENROLLED,
+    shares_identity: bool = False,
+    **values: object,
+) -> dict:
+    """Add a member with a membership on the operator's behalf, and return the membership as it now stands.
+
+    Args:
+        program: where to.
+        customer: the person, in the plain values of an enrollment.
+        now: the time of it.
+        status: the first status.
+        shares_identity: whether another member may have the same e-mail, as families do.
+        values: see `insert_membership`.
+
+    Raises:
+        AlreadyExists: the person is a member already, or the number is taken.
+    """
+    with database.atomic():
+        identity = None if shares_identity else identity_key(customer)
+        member_id = insert_member(program, customer, identity, now)
+        if member_id is None:
+            raise AlreadyExists("This person is a member already; `loyalty member show` finds them by e-mail.")
+        row = insert_membership(program, member_id, now, status=status, **values)  # type: ignore[arg-type]
+        history.record("enrolled", row["id"], now)
+    return describe(row, now)

@@ -1,0 +1,194 @@
+"""Memberships: what they are now, listing, linking, and every change of their status."""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+
+from models import history
+from models.caller import Caller
+from models.database import database
+from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
+from models.programs import Place, Status, locate
+from models.tables import Link, Member, Membership, Program
+
+# From which status an operator's command may lead to which.
+TRANSITIONS = {
+    Status.ENROLLED: {Status.PENDING, Status.CANCELED},
+    Status.DECLINED: {Status.PENDING},
+    Status.CANCELED: {Status.ENROLLED},
+}
+NOT_FOUND = "notFound"
+LINKABLE = {Status.PENDING, Status.ENROLLED}
+PERSONAL_FIELDS = tuple(
+    name for name in Member._meta.fields if name not in ("id", "program", "key_version", "created_at")
+)
+
+
+def current_status(status: str, expires_at: datetime.datetime | None, now: datetime.datetime) -> Status:
+    """Return what a stored status means now: an enrolled membership that has expired reads as canceled."""
+    if status == Status.ENROLLED and expires_at is not None and expires_at <= now:
+        return Status.CANCELED
+    return Status(status)
+
+
+def describe(row: dict, now: datetime.datetime) -> dict:
+    """Return a membership as the contract's plain values; a pending one shows only its id and status.
+
+    Args:
+        row: the membership's columns by name.
+        now: the moment at which its expiry is judged.
+    """
+    status = current_status(row["status"], row["expires_at"], now)
+    stub = {"provider_membership_id": row["provider_membership_id"], "status": status.value}
+    if status == Status.PENDING:
+        return stub
+    return stub | {
+        "membership_number": row["membership_number"],
+        "tier": row["tier"],
+        "points": row["points"],
+        "expires_at": _with_offset(row["expires_at"], row["expires_at_offset"]),
+        "deeplink_url": row["deeplink_url"],
+    }
+
+
+def _with_offset(moment: datetime.datetime | None, minutes: int | None) -> datetime.datetime | None:
+    if moment is None or minutes is None:
+        return moment
+    return moment.astimezone(datetime.timezone(datetime.timedelta(minutes=minutes)))
+
+
+def list_memberships(caller: Caller, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
+    """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`.
+
+    Raises:
+        UnknownEnterprise: see `models.programs.locate`.
+    """
+    place = locate(caller, now)
+    asked = list(dict.fromkeys(provider_membership_ids))
+    rows = {row["provider_membership_id"]: row for row in _memberships_by_id(place.program, asked)}
+    return [
+        describe(rows[identifier], now)
+        if identifier in rows
+        else {"provider_membership_id": identifier, "status": NOT_FOUND}
+        for identifier in asked
+    ]
+
+
+def _memberships_by_id(program: Program, identifiers: list[str]) -> list[dict]:
+    return list(
+        Membership.select()
+        .where(
+            Membership.program == program.id,
+            Membership.provider_membership_id.in_(identifiers),
+            Membership.deleted_at.is_null(),
+        )
+        .dicts()
+    )
+
+
+def link(
+    caller: Caller,
+    provider_membership_id: str,
+    *,
+    is_linked: bool,
+    mews_customer_id: uuid.UUID | None,
+    now: datetime.datetime,
+) -> dict:
+    """Link a membership to the hotel's customer, or unlink it, and return it as it now stands.
+
+    Doing it again changes nothing. Unlinking without a customer clears all links of that hotel.
+
+    Raises:
+        UnknownEnterprise: see `models.programs.locate`.
+        UnknownMembership: the program has no such membership.
+        MembershipNotLinkable: it is to be linked, but canceled or declined.
+    """
+    with database.atomic():
+        place = locate(caller, now)
+        row = _locked(place.program, provider_membership_id)
+        if is_linked:
+            changed = _add_link(row, place, mews_customer_id, now)
+        else:
+            changed = _remove_links(row, place, mews_customer_id)
+        if changed:
+            history.record(
+                "linked" if is_linked else "unlinked",
+                row["id"],
+                now,
+                caller=caller,
+                enterprise_id=place.enterprise_id,
+                mews_customer_id=mews_customer_id,
+            )
+    return describe(row, now)
+
+
+def _locked(program: Program, provider_membership_id: str) -> dict:
+    query = Membership.select().where(
+        Membership.program == program.id,
+        Membership.provider_membership_id == provider_membership_id,
+        Membership.deleted_at.is_null(),
+    )
+    if database.for_update:  # SQLite's immediate transaction holds the only write lock already
+        query = query.for_update()
+    row = query.dicts().first()
+    if row is None:
+        raise UnknownMembership("no membership has this identifier")
+    return row
+
+
+def _add_link(row: dict, place: Place, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> bool:
+    if current_status(row["status"], row["expires_at"], now) not in LINKABLE:
+        raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
+    added = (
+        Link.insert(
+            membership=row["id"],
+            enterprise=place.enterprise_id,
+            mews_customer_id=str(mews_customer_id or ""),
+            created_at=now,
+        )
+        .on_conflict_ignore()
+        .as_rowcount()
+        .execute()
+    )
+    return added > 0
+
+
+def _remove_links(row: dict, place: Place, mews_customer_id: uuid.UUID | None) -> bool:
+    links = Link.delete().where(Link.membership == row["id"], Link.enterprise == place.enterprise_id)
+    if mews_customer_id is not None:
+        links = links.where(Link.mews_customer_id == str(mews_customer_id))
+    return links.execute() > 0
+
+
+def change_status(program: Program, provider_membership_id: str, status: Status, now: datetime.datetime) -> dict:
+    """Lead a membership to another status, for the operator, and return it as it now stands.
+
+    Raises:
+        UnknownMembership: the program has no such membership.
+        IllegalTransition: its present status does not lead there.
+    """
+    with database.atomic():
+        row = _locked(program, provider_membership_id)
+        present = current_status(row["status"], row["expires_at"], now)
+        if present not in TRANSITIONS[status]:
+            raise IllegalTransition(f"A membership that is {present} cannot become {status}.")
+        expired = row["status"] != present
+        if expired and status == Status.ENROLLED:
+            raise IllegalTransition("This membership has expired; give it a later expiry first.")
+        Membership.update(status=status.value).where(Membership.id == row["id"]).execute()
+        history.record(status.value, row["id"], now)
+    return describe(row | {"status": status.value}, now)
+
+
+def delete(program: Program, provider_membership_id: str, now: datetime.datetime) -> None:
+    """Erase the member's personal data and leave a tombstone, so that the identifier and number stay used.
+
+    Raises:
+        UnknownMembership: the program has no such membership.
+    """
+    with database.atomic():
+        row = _locked(program, provider_membership_id)
+        Link.delete().where(Link.membership == row["id"]).execute()
+        Member.update(dict.fromkeys(PERSONAL_FIELDS)).where(Member.id == row["member"]).execute()
+        Membership.update(deleted_at=now, tier=None, deeplink_url=None).where(Membership.id == row["id"]).execute()
+        history.record("deleted", row["id"], now)

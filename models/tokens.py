@@ -1,0 +1,122 @@
+"""Bearer tokens: issued once, kept as SHA-256, several live at a time so that Mews can rotate them."""
+
+import datetime
+import hashlib
+import secrets
+import zlib
+from dataclasses import dataclass
+
+import peewee
+
+from models.database import database
+from models.errors import AlreadyExists, UnknownName
+from models.tables import Program, Token
+
+# By the prefix people and secret scanners recognise a leaked token; the checksum spares a query for a mistyped one.
+PREFIX = "loyalty_"
+SECRET_BYTES = 32
+CHECKSUM_DIGITS = 8
+DEFAULT_LIFETIME = datetime.timedelta(days=365)
+LAST_USE_RESOLUTION = datetime.timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a valid token stands for: its name, and the one program that it is for (None: all)."""
+
+    name: str
+    program: str | None
+
+
+def _checksum(secret: str) -> str:
+    return f"{zlib.crc32(secret.encode()):0{CHECKSUM_DIGITS}x}"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_well_formed(token: str) -> bool:
+    """Tell whether the text can be one of our tokens, by prefix, length and checksum."""
+    secret, checksum = token[len(PREFIX) : -CHECKSUM_DIGITS], token[-CHECKSUM_DIGITS:]
+    return (
+        token.startswith(PREFIX)
+        and len(secret) == 2 * SECRET_BYTES
+        and token.isascii()
+        and _checksum(secret) == checksum
+    )
+
+
+def create(
+    name: str,
+    now: datetime.datetime,
+    *,
+    lifetime: datetime.timedelta = DEFAULT_LIFETIME,
+    program: Program | None = None,
+) -> tuple[str, Token]:
+    """Issue a token and return its text, which is shown this once, with its row.
+
+    Args:
+        name: unique among all tokens, revoked ones included, since the history names them.
+        now: the time of issue.
+        lifetime: after it the token is no longer valid.
+        program: the only program that the token is for.
+
+    Raises:
+        AlreadyExists: the name is taken.
+    """
+    secret = secrets.token_hex(SECRET_BYTES)
+    text = f"{PREFIX}{secret}{_checksum(secret)}"
+    try:
+        with database.atomic():
+            row = Token.create(
+                name=name, digest=_digest(text), program=program, created_at=now, expires_at=now + lifetime
+            )
+    except peewee.IntegrityError:
+        raise AlreadyExists("A token with this name exists; choose another name.") from None
+    return text, row
+
+
+def verify(text: str, now: datetime.datetime) -> Identity | None:
+    """Return whom the token stands for, or None if it is malformed, unknown, expired or revoked.
+
+    The time of use is written at most once a minute.
+    """
+    if not is_well_formed(text):
+        return None
+    row = (
+        Token.select(Token, Program)
+        .join(Program, peewee.JOIN.LEFT_OUTER)
+        .where(Token.digest == _digest(text), Token.revoked_at.is_null(), Token.expires_at > now)
+        .first()
+    )
+    if row is None:
+        return None
+    _note_use(row, now)
+    return Identity(row.name, row.program.name if row.program else None)
+
+
+def _note_use(row: Token, now: datetime.datetime) -> None:
+    stale = now - LAST_USE_RESOLUTION
+    if row.last_used_at is not None and row.last_used_at > stale:
+        return
+    unnoted = Token.last_used_at.is_null() | (Token.last_used_at <= stale)
+    Token.update(last_used_at=now).where(Token.id == row.id, unnoted).execute()
+
+
+def list_tokens() -> list[Token]:
+    """Return all tokens with their programs, the oldest first; their texts are not kept."""
+    return list(Token.select(Token, Program).join(Program, peewee.JOIN.LEFT_OUTER).order_by(Token.id))
+
+
+def revoke(name: str, now: datetime.datetime) -> Token:
+    """End a token at once; ending it again changes nothing.
+
+    Raises:
+        UnknownName: no token has this name.
+    """
+    Token.update(revoked_at=now).where(Token.name == name, Token.revoked_at.is_null()).execute()
+    row = Token.get_or_none(Token.name == name)
+    if row is None:
+        raise UnknownName("No token has this name; see `loyalty token list`.")
+    return row
