@@ -9,6 +9,7 @@ from typing import Any
 import flask
 import orjson
 import structlog
+
 from app import context, contract, edge, problems
 from app.bridge import Bridge
 from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handlers
@@ -67,9 +68,9 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
 
 def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings: Settings) -> Callable:
     app = edge.Deadline(app, settings.request_deadline)
-    app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
     app = edge.ExactPaths(app, api, settings.base_path)
     app = Probes(app, backend)
+    app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
     app = edge.ProblemDocuments(app, api)
     return edge.Observed(app)
 

@@ -40,7 +40,7 @@ class Settings:
     """The settings of one server."""
 
     database_url: str = _setting(
-        "sqlite:///file.db (sqlite:////absolute/file.db) or a libpq URI such as postgresql://user:password@host/name.",
+        "sqlite:///file.db, sqlite:////absolute/file.db or a libpq URI such as postgresql://user:password@host/name.",
         secret=True,
     )
     host: str = _setting("Address to listen at.", default="127.0.0.1")
@@ -117,7 +117,7 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 def _read(field: dataclasses.Field, given: Mapping[str, str]) -> Any:
     name = variable(field)
     if name not in given and field.default is dataclasses.MISSING:
-        raise InvalidSetting(f"{name} is not set: {field.metadata['help']}")
+        raise InvalidSetting(f"{name} is not set; it takes {field.metadata['help']}")
     if name not in given:
         return field.default
     converter = _CONVERTERS[field.type](validate=field.metadata["check"])

@@ -281,9 +281,7 @@ def render(document: dict, classes: list[SchemaClass]) -> str:
     parts = [HEADER.format(file=CONTRACT.name, version=document["info"]["version"])]
     for item in classes:
         lines = [f"{name} = {expression}" for name, expression in item.attributes]
-        parts.append(
-            "\n    ".join([f"class {item.name}(conversion.Schema):", f'"""{item.description}"""', "", *lines])
-        )
+        parts.append("\n    ".join([f"class {item.name}(conversion.Schema):", f'"""{item.description}"""', "", *lines]))
     taken: set[str] = set()
     parts.extend(f"{unused(attribute_name(item.name), taken)} = {item.name}()" for item in classes)
     return "\n".join(parts) + "\n"

@@ -39,9 +39,9 @@ def search(caller: Caller, member_filter: dict, now: datetime.datetime, *, limit
 
 
 def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[dict]:
-    """Return the members with this provider membership id, membership number or e-mail address.
+    """Return the members with this provider membership id, membership number or e-mail.
 
-    Each is a member's plain values, with its `membership` as the contract shows it, and `row` (the membership's row id).
+    Each is a member's plain values, its `membership` as the contract shows it, and `row` (the membership's row id).
     """
     keys = (
         (Membership.provider_membership_id == identifier)

