@@ -9,6 +9,7 @@ from typing import Any
 import flask
 import orjson
 import structlog
+from playhouse.pool import PooledDatabase
 
 from app import context, contract, edge, problems
 from app.bridge import Bridge
@@ -55,11 +56,10 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
         middlewares=middlewares(BodyMiddleware),
         resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
         security_map={"bearer": functools.partial(BearerSecurity, tokens)},
-        lifespan=lambda _: _lifespan(opened, bridge, tokens),
+        lifespan=lambda _: _lifespan(opened, app, tokens),
     )
     app.app.extensions["loyalty_backend"] = backend
-    bridge = Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit)
-    app.replace_bridge(lambda _: bridge)
+    app.replace_bridge(Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit))
     app.add_contract(api, base_path=settings.base_path)
     for name in stray_handlers(api):
         log.warning("stray handler", function=name)
@@ -76,9 +76,9 @@ def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(opened: Any, bridge: Bridge, tokens: TokenStore) -> AsyncIterator[None]:
+async def _lifespan(opened: PooledDatabase, app: ContractApp, tokens: TokenStore) -> AsyncIterator[None]:
     yield
-    bridge.shutdown()
+    app.bridge.shutdown()
     tokens.shutdown()
     opened.close_all()
 

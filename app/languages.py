@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from babel.messages.pofile import read_po
@@ -18,7 +19,7 @@ class Message:
     """A text in English with its `%(name)s` values; translated when it is rendered."""
 
     text: str
-    values: dict[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def N_(text: str) -> str:  # noqa: N802 (gettext's own name: it marks a text for the catalogues)
@@ -41,8 +42,10 @@ def translate(message: Message, language: str) -> str:
 
 
 def negotiate(accept_language: str | None) -> str:
-    """Return the best of `LANGUAGES` for an `Accept-Language` field (RFC 9110, section 12.5.4)."""
-    if not accept_language:
-        return DEFAULT
-    accepted = parse_accept_header(accept_language, LanguageAccept)
-    return accepted.best_match(LANGUAGES, DEFAULT) or DEFAULT
+    """Return the best of `LANGUAGES` for an `Accept-Language` field (RFC 9110, section 12.5.4; `de-AT` is `de`)."""
+    quality: dict[str, float] = {}
+    for language, weight in parse_accept_header(accept_language, LanguageAccept):
+        primary = language.partition("-")[0].lower()
+        quality[primary] = max(weight, quality.get(primary, 0))
+    best = max(LANGUAGES, key=lambda language: quality.get(language, quality.get("*", 0)))
+    return best if quality.get(best, quality.get("*", 0)) > 0 else DEFAULT

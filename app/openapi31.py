@@ -19,6 +19,7 @@ from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from connexion.spec import OpenAPISpecification
 
+from app.bridge import Bridge
 from app.contract import Contract, handler_name
 
 
@@ -64,9 +65,12 @@ class ContractApp(connexion.FlaskApp):
         defaults = self.middleware.options.__dict__
         self.middleware.apis.append(API(specification, base_path=base_path, **defaults, contract=contract))
 
-    def replace_bridge(self, bridge: Callable[[Any], Any]) -> None:
+    bridge: Bridge
+
+    def replace_bridge(self, bridge: Bridge) -> None:
         """Put another bridge between ASGI and Flask: connexion's has no size to set and hops threads five times."""
-        self._middleware_app.asgi_app = bridge(self.app.wsgi_app)
+        self.bridge = bridge
+        self._middleware_app.asgi_app = bridge
 
 
 class HandlerResolver(Resolver):

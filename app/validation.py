@@ -89,7 +89,8 @@ def _shortened(value: Any) -> Any:
 
 
 def _field_problems(contract: Contract, error: jsonschema_rs.ValidationError) -> Iterator[FieldProblem]:
-    kind, path = error.kind, tuple(error.instance_path)
+    kind: Any = error.kind
+    path = tuple(error.instance_path)
     if kind.name == "required":
         yield FieldProblem(FIELD_REQUIRED, (*path, kind.property), _REQUIRED)
     elif kind.name in ("additionalProperties", "unevaluatedProperties"):
@@ -117,14 +118,16 @@ def _told(values: dict) -> dict:
 
 def _is_combination(error: jsonschema_rs.ValidationError) -> bool:
     """Tell whether the value lacks fields for each of several combinations, as a member filter may."""
-    return error.kind.name == "anyOf" and all(
-        branch and all(cause.kind.name == "required" for cause in branch) for branch in error.kind.context
+    kind: Any = error.kind
+    return kind.name == "anyOf" and all(
+        branch and all(cause.kind.name == "required" for cause in branch) for branch in kind.context
     )
 
 
 def _nearest_combination(contract: Contract, error: jsonschema_rs.ValidationError) -> list[str]:
     """Return what the nearest combination lacks: of those that lack least, the one with most fields given."""
-    missing = [[cause.kind.property for cause in branch] for branch in error.kind.context]
+    kind: Any = error.kind
+    missing = [[cause.kind.property for cause in branch] for branch in kind.context]
     needed = [len(branch.get("required", ())) for branch in contract.node(error.schema_path)]
     nearest = min(range(len(missing)), key=lambda index: (len(missing[index]), -needed[index]))
     return missing[nearest]

@@ -5,10 +5,11 @@ import datetime
 import pathlib
 import urllib.parse
 from collections.abc import Iterator
+from typing import Any
 
 import peewee
 import psycopg.conninfo
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 from models.errors import DatabaseUnavailable, InvalidDatabaseUrl
 
@@ -48,7 +49,7 @@ class NamesField(peewee.TextField):
         return None if value is None else [name for name in value.split(",") if name]
 
 
-def connect(url: str, *, connections: int = 2, deadline: float = 4.0, create: bool = False) -> peewee.Database:
+def connect(url: str, *, connections: int = 2, deadline: float = 4.0, create: bool = False) -> PooledDatabase:
     """Return a pooled database for `url` and make it the one that all tables use.
 
     Args:
@@ -65,7 +66,7 @@ def connect(url: str, *, connections: int = 2, deadline: float = 4.0, create: bo
     return opened
 
 
-def _open(url: str, *, connections: int, deadline: float, create: bool) -> peewee.Database:
+def _open(url: str, *, connections: int, deadline: float, create: bool) -> PooledDatabase:
     scheme = url.partition(":")[0]
     pool = {
         "max_connections": connections,
@@ -91,7 +92,7 @@ def sqlite_path(url: str) -> pathlib.Path:
     return pathlib.Path(urllib.parse.unquote(name))
 
 
-def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> peewee.Database:
+def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> PooledDatabase:
     path = urllib.parse.quote(str(sqlite_path(url).absolute()))
     return PooledSqliteDatabase(
         f"file:{path}?mode={'rwc' if create else 'rw'}",
@@ -112,7 +113,7 @@ def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> p
     )
 
 
-def _open_postgres(url: str, deadline: float, **pool: float) -> peewee.Database:
+def _open_postgres(url: str, deadline: float, **pool: float) -> PooledDatabase:
     try:
         given = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError:
@@ -127,6 +128,11 @@ def _open_postgres(url: str, deadline: float, **pool: float) -> peewee.Database:
         options=f"{given.get('options') or ''} {statement_timeout}".strip(),
         **pool,
     )
+
+
+def rows(query: Any) -> list[dict]:
+    """Run a select query and return its rows by column name."""
+    return list(query.dicts())
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import uuid_utils
 
 from models import folding, history, matching, numbers
 from models.caller import Caller
-from models.database import database
+from models.database import database, rows
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
 from models.programs import Place, Status, locate
@@ -78,7 +78,7 @@ def _existing(program: Program, customer: dict) -> dict | None:
     email = folding.email_key(customer.get("email"))
     same_identity = Member.identity_key == identity_key(customer)
     same_person = same_identity | (Member.email_key == email) if email else same_identity
-    rows = list(
+    found = rows(
         Membership.select(
             Membership,
             Member.first_name,
@@ -88,11 +88,10 @@ def _existing(program: Program, customer: dict) -> dict | None:
         .join(Member)
         .where(Member.program == program.id, same_person)
         .order_by(Member.id)
-        .dicts()
     )
     name = (customer.get("first_name"), customer.get("last_name"))
-    known = [row for row in rows if matching.names_compatible(name, (row["first_name"], row["last_name"]))]
-    if rows and not known:
+    known = [row for row in found if matching.names_compatible(name, (row["first_name"], row["last_name"]))]
+    if found and not known:
         raise InvalidFields(FieldError(FieldFault.DUPLICATE, ("customer", "email")))
     return min(known, key=lambda row: row["is_imported"], default=None)
 
@@ -163,7 +162,7 @@ def insert_membership(
                 ).execute()
         except peewee.IntegrityError:
             continue
-        return Membership.select().where(Membership.id == identifier).dicts().get()
+        return rows(Membership.select().where(Membership.id == identifier))[0]
     if membership_number:
         raise AlreadyExists("This membership number is taken; give another or none.")
     raise NumbersExhausted("The program's number pattern has no free number; give it more digits.")

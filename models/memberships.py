@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models import history
 from models.caller import Caller
-from models.database import database
+from models.database import database, rows
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Place, Status, locate
 from models.tables import Link, Member, Membership, Program
@@ -65,24 +65,22 @@ def list_memberships(caller: Caller, provider_membership_ids: Sequence[str], now
     """
     place = locate(caller, now)
     asked = list(dict.fromkeys(provider_membership_ids))
-    rows = {row["provider_membership_id"]: row for row in _memberships_by_id(place.program, asked)}
+    known = {row["provider_membership_id"]: row for row in _memberships_by_id(place.program, asked)}
     return [
-        describe(rows[identifier], now)
-        if identifier in rows
+        describe(known[identifier], now)
+        if identifier in known
         else {"provider_membership_id": identifier, "status": NOT_FOUND}
         for identifier in asked
     ]
 
 
 def _memberships_by_id(program: Program, identifiers: list[str]) -> list[dict]:
-    return list(
-        Membership.select()
-        .where(
+    return rows(
+        Membership.select().where(
             Membership.program == program.id,
             Membership.provider_membership_id.in_(identifiers),
             Membership.deleted_at.is_null(),
         )
-        .dicts()
     )
 
 
@@ -130,10 +128,10 @@ def _locked(program: Program, provider_membership_id: str) -> dict:
     )
     if database.for_update:  # SQLite's immediate transaction holds the only write lock already
         query = query.for_update()
-    row = query.dicts().first()
-    if row is None:
-        raise UnknownMembership("no membership has this identifier")
-    return row
+    found = rows(query)
+    if not found:
+        raise UnknownMembership("No membership has this identifier.")
+    return found[0]
 
 
 def _add_link(row: dict, place: Place, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> bool:

@@ -4,6 +4,7 @@ import datetime
 import enum
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
@@ -127,13 +128,13 @@ def locate(caller: Caller, now: datetime.datetime) -> Place:
     """
     asked = str(caller.mews_enterprise_id)
     joined = (Enterprise.program == Program.id) & (Enterprise.mews_enterprise_id == asked)
-    programs = list(
+    programs: list[Any] = list(
         Program.select(Program, Enterprise.id.alias("enterprise_id"), Enterprise.provider_enterprise_id)
         .join(Enterprise, peewee.JOIN.LEFT_OUTER, on=joined)
         .order_by(Program.id)
         .objects()
     )
-    home = next((program for program in programs if program.enterprise_id), None)
+    home: Any = next((program for program in programs if program.enterprise_id), None)
     if home is None and len(programs) == 1:
         home = programs[0]
     if home is None or caller.program not in (None, home.name):

@@ -6,6 +6,7 @@ import peewee
 
 from models import folding, matching
 from models.caller import Caller
+from models.database import rows
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
 from models.memberships import current_status, describe
 from models.programs import Status, locate
@@ -48,24 +49,23 @@ def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[d
         | (Membership.number_key == folding.number_key(identifier))
         | (Member.email_key == folding.email_key(identifier))
     )
-    rows = (
+    found = rows(
         Member.select(Member, *_membership_columns(), Membership.id.alias("row"))
         .join(Membership)
         .where(Member.program == program.id, Membership.deleted_at.is_null(), keys)
         .order_by(Member.id)
-        .dicts()
     )
-    return [_describe_member(row, now) | {"row": row["row"]} for row in rows]
+    return [_describe_member(row, now) | {"row": row["row"]} for row in found]
 
 
 def _candidates(program: Program, wanted: dict) -> dict[int, dict]:
     found: dict[int, dict] = {}
     for block in matching.blocking_keys(wanted):
-        found.update({row["id"]: row for row in candidates_in_block(program, block)})
+        found.update({row["id"]: row for row in rows(candidates_in_block(program, block))})
     return found
 
 
-def candidates_in_block(program: Program, block: dict) -> peewee.ModelSelect:
+def candidates_in_block(program: Program, block: dict) -> peewee.Query:
     """Return the query for the program's members whose key columns equal the block's, with their memberships."""
     table = Membership if block.keys() & Membership._meta.fields.keys() else Member
     keys = [getattr(table, column) == value for column, value in block.items()]
@@ -80,7 +80,6 @@ def candidates_in_block(program: Program, block: dict) -> peewee.ModelSelect:
         )
         .order_by(Member.id)
         .limit(CANDIDATES_PER_BLOCK)
-        .dicts()
     )
 
 

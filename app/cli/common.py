@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import inflection
-import peewee
+from playhouse.pool import PooledDatabase
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +26,7 @@ def examples(*lines: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(*, check: bool = True) -> Iterator[peewee.Database]:
+def opened(*, check: bool = True) -> Iterator[PooledDatabase]:
     """Hold a connection to the configured database; an empty one is given its tables first.
 
     Args:

@@ -5,6 +5,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    Database,
     DateField,
     Field,
     ForeignKeyField,
@@ -139,7 +140,7 @@ class Token(Model):
         table_name = "token"
 
 
-def up(migrator, db):
+def up(migrator: object, db: Database) -> None:
     """Create all tables, for this database only."""
     tables = [Program, Enterprise, Member, Membership, Event, Link, Token]
     with db.bind_ctx(tables):

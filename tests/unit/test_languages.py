@@ -133,3 +133,15 @@ def test_translate_fills_several_placeholders_in_every_language(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translate_puts_a_value_in_as_it_is(language):
     assert "50 %(limit)s %" in translate(Message(LIMIT, {"limit": "50 %(limit)s %"}), language)
+
+
+@pytest.mark.parametrize(
+    ("accept_language", "language"),
+    [
+        ("en-US, de;q=0.9", "en"),
+        ("pt-BR, en-GB;q=0.9, fr;q=0.2", "en"),
+        ("de-AT;q=0.5, fr;q=0.4", "de"),
+    ],
+)
+def test_a_region_takes_its_language_before_a_lesser_preference(accept_language, language):
+    assert negotiate(accept_language) == language

@@ -1,0 +1,44 @@
+# Each target is one line of work; CI calls the same.
+.DEFAULT_GOAL := help
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(if $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help install run test check lint types generate soak lock
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): requirements.lock setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(INSTALLED) ## Set up .venv with everything that running, testing and developing needs.
+
+run: $(INSTALLED) ## Serve a throwaway database with fictional guests on 127.0.0.1:8080 and print a curl command.
+	@$(BIN)/loyalty demo
+
+test: $(INSTALLED) ## Run all tests, on SQLite and on a Postgres of their own.
+	$(BIN)/python -m pytest -q
+
+lint: $(INSTALLED) ## Check style, and that generated code is what the spec generates.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m codegen --check
+
+types: $(INSTALLED) ## Check types.
+	$(BIN)/mypy
+
+check: lint types test ## All that CI checks.
+
+generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec.
+	$(BIN)/python -m codegen
+
+soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation.
+	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful
+
+lock: $(INSTALLED) ## Renew requirements.lock within the ranges of setup.cfg.
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --no-annotate --custom-compile-command "make lock" setup.cfg -o requirements.lock
