@@ -51,7 +51,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
     api = contract.load()
     backend = load_backend(settings, clock)
     tokens = TokenStore(clock)
-    app = ContractApp(
+    app: ContractApp = ContractApp(
         __name__,
         middlewares=middlewares(BodyMiddleware),
         resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
