@@ -21,6 +21,7 @@ class Probes:
     def __init__(self, app: Callable, backend: Backend) -> None:
         self._app = app
         self._backend = backend
+        self._check: asyncio.Task | None = None
         self._probes = {b"/livez": self._livez, b"/readyz": self._readyz, b"/metrics": self._metrics}
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
@@ -45,8 +46,11 @@ class Probes:
         return "application/json", orjson.dumps({"status": "live"})
 
     async def _readyz(self) -> tuple[str, bytes]:
+        if self._check is None or self._check.done():
+            # However many ask at once, one look at the database answers them all.
+            self._check = asyncio.create_task(asyncio.to_thread(self._backend.health))
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._backend.health), PATIENCE_SECONDS)
+            await asyncio.wait_for(asyncio.shield(self._check), PATIENCE_SECONDS)
         except (DatabaseUnavailable, TimeoutError):
             raise Problem(NOT_READY, Message(N_("The database is away or lacks migrations."))) from None
         return "application/json", orjson.dumps({"status": "ready"})

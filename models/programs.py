@@ -139,14 +139,19 @@ def locate(caller: Caller, now: datetime.datetime) -> Place:
         home = programs[0]
     if home is None or caller.program not in (None, home.name):
         raise UnknownEnterprise("the enterprise is registered with no program of this caller")
-    return Place(home, home.enterprise_id or _record(home, caller, now))
+    if home.enterprise_id and caller.provider_enterprise_id in (None, home.provider_enterprise_id):
+        return Place(home, home.enterprise_id)
+    return Place(home, _record(home, caller, now))
 
 
 def _record(program: Program, caller: Caller, now: datetime.datetime) -> int:
+    """Insert the hotel, or note the provider's present name of it, and return its row's id."""
+    name = Enterprise.provider_enterprise_id
+    newest_name = peewee.fn.COALESCE(peewee.EXCLUDED.provider_enterprise_id, name)
     Enterprise.insert(
         program=program,
         mews_enterprise_id=str(caller.mews_enterprise_id),
         provider_enterprise_id=caller.provider_enterprise_id,
         created_at=now,
-    ).on_conflict_ignore().execute()
+    ).on_conflict(conflict_target=[Enterprise.mews_enterprise_id], update={name: newest_name}).execute()
     return Enterprise.get(Enterprise.mews_enterprise_id == str(caller.mews_enterprise_id)).id

@@ -1,5 +1,6 @@
 """Bearer tokens: issued once, kept as SHA-256, several live at a time so that Mews can rotate them."""
 
+import contextlib
 import datetime
 import hashlib
 import secrets
@@ -97,11 +98,13 @@ def verify(text: str, now: datetime.datetime) -> Identity | None:
 
 
 def _note_use(row: Token, now: datetime.datetime) -> None:
+    """Write the time of use, unless the database is too busy: a valid token is not refused for that."""
     stale = now - LAST_USE_RESOLUTION
     if row.last_used_at is not None and row.last_used_at > stale:
         return
     unnoted = Token.last_used_at.is_null() | (Token.last_used_at <= stale)
-    Token.update(last_used_at=now).where(Token.id == row.id, unnoted).execute()
+    with contextlib.suppress(peewee.OperationalError):
+        Token.update(last_used_at=now).where(Token.id == row.id, unnoted).execute()
 
 
 def list_tokens() -> list[Token]:
