@@ -43,8 +43,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                name = REQUEST_ID_HEADER.lower().encode()
-                message = {**message, "headers": [*message["headers"], (name, state.request_id.encode())]}
+                message = {**message, "headers": [*message["headers"], *_common_headers(state)]}
             await send(message)
 
         try:
@@ -52,6 +51,10 @@ class Observed:
         finally:
             _tell(scope, state, status, time.perf_counter() - started)
         return None
+
+
+def _common_headers(state: context.RequestContext) -> list[tuple[bytes, bytes]]:
+    return [(REQUEST_ID_HEADER.lower().encode(), state.request_id.encode()), (b"cache-control", b"no-store")]
 
 
 def _accept_language(scope: dict) -> str | None:

@@ -53,12 +53,15 @@ def _similar(one: str, other: str) -> bool:
 
 
 def first_names_compatible(one: str | None, other: str | None) -> bool:
-    """Tell whether two folded first names may be one person's: missing, similar, an initial or a nickname."""
+    """Tell whether two folded first names may be one person's: missing, similar, an initial, a nickname, or one
+    without the other's further names (`anna`, `anna maria`).
+    """
     if not one or not other:
         return True
     if min(len(one), len(other)) == 1:
         return one[0] == other[0]
-    return _similar(one, other) or _is_nickname(one, other)
+    shorter, longer = sorted((one.split(), other.split()), key=len)
+    return _similar(one, other) or _is_nickname(one, other) or longer[: len(shorter)] == shorter
 
 
 def names_compatible(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:

@@ -1,0 +1,112 @@
+"""Keys and name compatibility, as the design decides them."""
+
+import pytest
+
+from models import folding, matching, numbers
+from models.tables import KEY_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Łukasz", "lukasz"),
+        ("Weiß", "weiss"),
+        ("Ørsted", "orsted"),
+        ("O’Neil", "oneil"),
+        ("O'Neil", "oneil"),
+        ("Anne-Marie", "anne marie"),
+        ("Anne‐Marie", "anne marie"),
+        ("  DVOŘÁK ", "dvorak"),
+        ("ﬁscher", "fischer"),
+        ("Σωκράτης", "sokratis"),
+        ("", None),
+        ("   ", None),
+        (None, None),
+    ],
+)
+def test_names_fold_to_what_they_have_in_common(text, folded):
+    assert folding.fold(text) == folded
+
+
+def test_text_without_letters_still_has_a_key():
+    assert folding.fold("***") == "***"
+
+
+@pytest.mark.parametrize("text", ["x" * 65, "王" * 255, "ﷺ" * 40])
+def test_keys_are_bounded_however_transliteration_lengthens(text):
+    assert len(folding.bounded(folding.fold(text))) <= KEY_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("John.Smith@Example.com", "john.smith@example.COM"),
+        ("a@bücher.example", "A@xn--bcher-kva.example"),
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+        (" a@example.com ", "a@example.com"),
+    ],
+)
+def test_emails_compare_in_one_form(one, other):
+    assert folding.email_key(one) == folding.email_key(other) is not None
+
+
+def test_dots_and_plus_tags_stay_part_of_an_email():
+    assert folding.email_key("a.b+c@example.com") != folding.email_key("ab@example.com")
+
+
+def test_phone_numbers_compare_by_e164_where_they_parse_and_by_digits_where_not():
+    assert folding.phone_keys("+1 (212) 555-0100", None)[0] == "+12125550100"
+    assert folding.phone_keys("212 555 0100", "us")[0] == "+12125550100"
+    assert folding.phone_keys("212 555 0100", None) == ["2125550100"]
+    assert "2125550100" in folding.phone_keys("+1 212 555 0100", None)
+    assert folding.phone_keys("call me", "US") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("John", "Smith"), ("john", "SMITH")),
+        (("John", "Smith"), ("Smith", "John")),
+        (("Bill", "Smith"), ("William", "Smith")),
+        (("J", "Smith"), ("John", "Smith")),
+        (("J.", "Smith"), ("John", "Smith")),
+        ((None, "Smith"), ("John", "Smith")),
+        (("Jonathan", "Smith"), ("Jonathon", "Smith")),
+        (("Anna", "Smith"), ("Anna Maria", "Smith")),
+        (("José", "García"), ("Jose", "Garcia")),
+        (("John", "Smyth"), ("John", "Smyth")),
+    ],
+)
+def test_names_of_one_person_are_compatible(one, other):
+    assert matching.names_compatible(one, other)
+    assert matching.names_compatible(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("John", "Smith"), ("Mary", "Smith")),
+        (("John", "Smith"), ("John", "Brown")),
+        (("J", "Smith"), ("Mary", "Smith")),
+        ((None, "Smith"), ("John", "Brown")),
+        (("Anna Maria", "Smith"), ("Anna Katharina", "Smith")),
+    ],
+)
+def test_names_of_two_people_are_not(one, other):
+    assert not matching.names_compatible(one, other)
+    assert not matching.names_compatible(other, one)
+
+
+def test_numbers_follow_the_pattern_and_end_in_a_luhn_check_digit():
+    number = numbers.make_number("GOLD-######?")
+    digits = [int(sign) for sign in number if sign.isdecimal()]
+    doubled = [digit if index % 2 == 0 else sum(divmod(2 * digit, 10)) for index, digit in enumerate(digits[::-1])]
+    assert number.startswith("GOLD-")
+    assert len(digits) == 7
+    assert sum(doubled) % 10 == 0
+
+
+@pytest.mark.parametrize("pattern", ["#####?", "##########", "######??", ""])
+def test_patterns_that_make_no_safe_numbers_are_refused(pattern):
+    with pytest.raises(numbers.InvalidNumberPattern):
+        numbers.check_pattern(pattern)
