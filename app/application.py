@@ -22,8 +22,8 @@ from models import database
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
 
-# A connection for each handler thread, and some for token look-ups and the readiness probe.
-SPARE_CONNECTIONS = 3
+# A connection for each handler thread; two for token look-ups, two for what is written later, one for the probe.
+SPARE_CONNECTIONS = 5
 log = structlog.get_logger("loyalty")
 
 
@@ -56,7 +56,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
         middlewares=middlewares(BodyMiddleware),
         resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
         security_map={"bearer": functools.partial(BearerSecurity, tokens)},
-        lifespan=lambda _: _lifespan(opened, app, tokens),
+        lifespan=lambda _: _lifespan(opened, app, tokens, backend),
     )
     app.app.extensions["loyalty_backend"] = backend
     app.replace_bridge(Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit))
@@ -76,9 +76,12 @@ def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(opened: PooledDatabase, app: ContractApp, tokens: TokenStore) -> AsyncIterator[None]:
+async def _lifespan(
+    opened: PooledDatabase, app: ContractApp, tokens: TokenStore, backend: Backend
+) -> AsyncIterator[None]:
     yield
     app.bridge.shutdown()
+    getattr(backend, "shutdown", lambda: None)()
     tokens.shutdown()
     opened.close_all()
 

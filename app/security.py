@@ -11,6 +11,7 @@ from app.problems import unauthorized
 from models import tokens
 from models.clock import Clock
 from models.database import session
+from models.later import Later
 
 # A token that was found valid is believed for this long, so a revocation takes effect within a second.
 BELIEF_SECONDS = 0.5
@@ -23,6 +24,7 @@ class TokenStore:
     def __init__(self, clock: Clock, threads: int = 2) -> None:
         self._clock = clock
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="token")
+        self._later = Later()
         self._believed: dict[str, tuple[float, tokens.Identity]] = {}
 
     async def identify(self, token: str) -> tokens.Identity | None:
@@ -41,12 +43,17 @@ class TokenStore:
         return found
 
     def _verify(self, token: str) -> tokens.Identity | None:
+        now = self._clock()
         with session():
-            return tokens.verify(token, self._clock())
+            identity = tokens.verify(token, now)
+        if identity is not None and not tokens.is_use_noted(identity, now):
+            self._later.run(tokens.note_use, identity.name, now)
+        return identity
 
     def shutdown(self) -> None:
         """End the threads."""
         self._executor.shutdown()
+        self._later.shutdown()
 
 
 class BearerSecurity:

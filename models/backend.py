@@ -5,14 +5,17 @@ A provider that runs a loyalty system already puts its own object in place of `P
 (`first_name`, `postal_code`), dates and datetimes of the standard library; an absent field is absent or None.
 """
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from models import enrollment, memberships, schema, search
+from models import enrollment, memberships, programs, schema, search
 from models.caller import Caller
 from models.clock import Clock, system_clock
 from models.database import database, session
+from models.later import Later
+from models.tables import Program
 
 Values = dict
 
@@ -53,11 +56,12 @@ class PeeweeBackend:
     def __init__(self, *, search_limit: int, clock: Clock = system_clock) -> None:
         self._search_limit = search_limit
         self._clock = clock
+        self._later = Later()
 
     def search(self, caller: Caller, member_filter: Values) -> list[Values]:
         """See `models.search.search`."""
-        with session():
-            return search.search(caller, member_filter, self._clock(), limit=self._search_limit)
+        with self._located(caller) as program:
+            return search.search(program, member_filter, self._clock(), limit=self._search_limit)
 
     def enroll(self, caller: Caller, customer: Values) -> Values:
         """See `models.enrollment.enroll`."""
@@ -66,8 +70,8 @@ class PeeweeBackend:
 
     def list(self, caller: Caller, provider_membership_ids: Sequence[str]) -> Sequence[Values]:
         """See `models.memberships.list_memberships`."""
-        with session():
-            return memberships.list_memberships(caller, provider_membership_ids, self._clock())
+        with self._located(caller) as program:
+            return memberships.list_memberships(program, provider_membership_ids, self._clock())
 
     def link(
         self,
@@ -86,6 +90,19 @@ class PeeweeBackend:
                 mews_customer_id=mews_customer_id,
                 now=self._clock(),
             )
+
+    @contextlib.contextmanager
+    def _located(self, caller: Caller) -> Iterator[Program]:
+        """Hold a connection for a request that only reads; a hotel that is new is recorded afterwards."""
+        with session():
+            place = programs.locate(caller)
+            yield place.program
+        if not place.is_recorded:
+            self._later.run(programs.record, place.program, caller, self._clock())
+
+    def shutdown(self) -> None:
+        """Finish what is to be written later."""
+        self._later.shutdown()
 
     def health(self) -> None:
         """Return if the database answers and has this release's schema."""

@@ -12,7 +12,7 @@ from models.caller import Caller
 from models.database import database, rows
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
-from models.programs import Place, Status, locate
+from models.programs import Status, locate_and_record
 from models.tables import Member, Membership, Program
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "postal_code", "country_code", "country_subdivision_code")
@@ -35,9 +35,13 @@ def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
             another name.
     """
     with database.atomic():
-        place = locate(caller, now)
-        _require_fields(place.program, customer)
-        row = _existing(place.program, customer) or _create(caller, place, customer, now)
+        program, enterprise_id = locate_and_record(caller, now)
+        _require_fields(program, customer)
+        row = _existing(program, customer)
+        if row is None:
+            row, is_new = _create(program, customer, now)
+            if is_new:
+                history.record("enrolled", row["id"], now, caller=caller, enterprise_id=enterprise_id)
     return describe(row, now)
 
 
@@ -96,16 +100,15 @@ def _existing(program: Program, customer: dict) -> dict | None:
     return min(known, key=lambda row: row["is_imported"], default=None)
 
 
-def _create(caller: Caller, place: Place, customer: dict, now: datetime.datetime) -> dict:
-    member_id = insert_member(place.program, customer, identity_key(customer), now)
+def _create(program: Program, customer: dict, now: datetime.datetime) -> tuple[dict, bool]:
+    """Return the new membership, or the one of a request that was a moment faster, and whether it is new."""
+    member_id = insert_member(program, customer, identity_key(customer), now)
     if member_id is None:  # another request has just enrolled the same person, and has committed
-        row = _existing(place.program, customer)
+        row = _existing(program, customer)
         assert row is not None, "the identity key is taken, so its member can be read"
-        return row
-    status = Status.PENDING if place.program.requires_confirmation else Status.ENROLLED
-    row = insert_membership(place.program, member_id, now, status=status)
-    history.record("enrolled", row["id"], now, caller=caller, enterprise_id=place.enterprise_id)
-    return row
+        return row, False
+    status = Status.PENDING if program.requires_confirmation else Status.ENROLLED
+    return insert_membership(program, member_id, now, status=status), True
 
 
 def insert_member(program: Program, customer: dict, identity: str | None, now: datetime.datetime) -> int | None:

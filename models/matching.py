@@ -23,10 +23,11 @@ class Weight:
     disagreement: float
 
 
-# In the manner of Fellegi and Sunter (1969): rarer coincidences weigh more. Set by hand for now.
+# In the manner of Fellegi and Sunter (1969): rarer coincidences weigh more. Set by hand for now. The exact identifiers
+# outweigh all other fields together, so that they rank first.
 WEIGHTS = {
-    "provider_membership_id": Weight(40, 0),
-    "membership_number": Weight(30, 0),
+    "provider_membership_id": Weight(200, 0),
+    "membership_number": Weight(100, 0),
     "email": Weight(12, -2),
     "last_name": Weight(8, -4),
     "first_name": Weight(6, -3),
@@ -122,18 +123,27 @@ def score(wanted: dict, candidate: dict) -> float:
 
 def _comparison(wanted: dict, candidate: dict) -> dict[str, bool | None]:
     first, last = _compare_names(wanted, candidate)
-    phone = candidate["phone_key"]
     return {
         "provider_membership_id": _equal(wanted["provider_membership_id"], candidate["provider_membership_id"]),
         "membership_number": _equal(wanted["number_key"], candidate["number_key"]),
         "email": _equal(wanted["email_key"], candidate["email_key"]),
         "first_name": first,
         "last_name": last,
-        "phone_number": phone in wanted["phone_keys"] if phone and wanted["phone_keys"] else None,
+        "phone_number": _compare_phones(wanted["phone_keys"], candidate),
         "postal_code": _equal(wanted["postal_code"], folding.number_key(candidate["postal_code"])),
         "city": _equal(wanted["city_key"], candidate["city_key"]),
         "country_code": _equal(wanted["country_code"], folding.country_key(candidate["country_code"])),
     }
+
+
+def _compare_phones(wanted: list[str], candidate: dict) -> bool | None:
+    """By E.164 where both parse, otherwise by any digits that they have in common."""
+    known = folding.phone_keys(candidate["phone_number"], candidate["country_code"])
+    if not wanted or not known:
+        return None
+    if wanted[0].startswith("+") and known[0].startswith("+"):
+        return wanted[0] == known[0]
+    return not set(wanted).isdisjoint(known)
 
 
 def _compare_names(wanted: dict, candidate: dict) -> tuple[bool | None, bool | None]:

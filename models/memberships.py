@@ -8,7 +8,7 @@ from models import history
 from models.caller import Caller
 from models.database import database, rows
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
-from models.programs import Place, Status, locate
+from models.programs import Status, locate_and_record
 from models.tables import Link, Member, Membership, Program
 
 # From which status an operator's command may lead to which.
@@ -57,15 +57,10 @@ def _with_offset(moment: datetime.datetime | None, minutes: int | None) -> datet
     return moment.astimezone(datetime.timezone(datetime.timedelta(minutes=minutes)))
 
 
-def list_memberships(caller: Caller, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
-    """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`.
-
-    Raises:
-        UnknownEnterprise: see `models.programs.locate`.
-    """
-    place = locate(caller, now)
+def list_memberships(program: Program, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
+    """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`."""
     asked = list(dict.fromkeys(provider_membership_ids))
-    known = {row["provider_membership_id"]: row for row in _memberships_by_id(place.program, asked)}
+    known = {row["provider_membership_id"]: row for row in _memberships_by_id(program, asked)}
     return [
         describe(known[identifier], now)
         if identifier in known
@@ -102,19 +97,19 @@ def link(
         MembershipNotLinkable: it is to be linked, but canceled or declined.
     """
     with database.atomic():
-        place = locate(caller, now)
-        row = _locked(place.program, provider_membership_id)
+        program, enterprise_id = locate_and_record(caller, now)
+        row = _locked(program, provider_membership_id)
         if is_linked:
-            changed = _add_link(row, place, mews_customer_id, now)
+            changed = _add_link(row, enterprise_id, mews_customer_id, now)
         else:
-            changed = _remove_links(row, place, mews_customer_id)
+            changed = _remove_links(row, enterprise_id, mews_customer_id)
         if changed:
             history.record(
                 "linked" if is_linked else "unlinked",
                 row["id"],
                 now,
                 caller=caller,
-                enterprise_id=place.enterprise_id,
+                enterprise_id=enterprise_id,
                 mews_customer_id=mews_customer_id,
             )
     return describe(row, now)
@@ -134,13 +129,13 @@ def _locked(program: Program, provider_membership_id: str) -> dict:
     return found[0]
 
 
-def _add_link(row: dict, place: Place, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> bool:
+def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> bool:
     if current_status(row["status"], row["expires_at"], now) not in LINKABLE:
         raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
     added = (
         Link.insert(
             membership=row["id"],
-            enterprise=place.enterprise_id,
+            enterprise=enterprise_id,
             mews_customer_id=str(mews_customer_id or ""),
             created_at=now,
         )
@@ -151,8 +146,8 @@ def _add_link(row: dict, place: Place, mews_customer_id: uuid.UUID | None, now: 
     return added > 0
 
 
-def _remove_links(row: dict, place: Place, mews_customer_id: uuid.UUID | None) -> bool:
-    links = Link.delete().where(Link.membership == row["id"], Link.enterprise == place.enterprise_id)
+def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> bool:
+    links = Link.delete().where(Link.membership == row["id"], Link.enterprise == enterprise_id)
     if mews_customer_id is not None:
         links = links.where(Link.mews_customer_id == str(mews_customer_id))
     return links.execute() > 0

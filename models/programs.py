@@ -32,10 +32,11 @@ DEFAULT_REQUIRED_FIELDS = ("firstName", "lastName")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request acts: a program with its policy, and the hotel that asks."""
+    """Where a request acts: a program with its policy, and the row of the hotel that asks (None: not recorded yet)."""
 
     program: Program
-    enterprise_id: int
+    enterprise_id: int | None
+    is_recorded: bool
 
 
 def add_program(
@@ -118,10 +119,10 @@ def list_enterprises() -> list[Enterprise]:
     return list(Enterprise.select(Enterprise, Program).join(Program).order_by(Enterprise.id))
 
 
-def locate(caller: Caller, now: datetime.datetime) -> Place:
-    """Return the program and the hotel that a request speaks of; record a hotel that is new.
+def locate(caller: Caller) -> Place:
+    """Return the program and the hotel that a request speaks of; it only reads.
 
-    With one program any hotel is taken and recorded; with several it must have been registered.
+    With one program any hotel is taken, to be recorded; with several it must have been registered.
 
     Raises:
         UnknownEnterprise: the hotel belongs to no program, or to one that the caller's token is not for.
@@ -139,19 +140,30 @@ def locate(caller: Caller, now: datetime.datetime) -> Place:
         home = programs[0]
     if home is None or caller.program not in (None, home.name):
         raise UnknownEnterprise("the enterprise is registered with no program of this caller")
-    if home.enterprise_id and caller.provider_enterprise_id in (None, home.provider_enterprise_id):
-        return Place(home, home.enterprise_id)
-    return Place(home, _record(home, caller, now))
+    is_named = caller.provider_enterprise_id in (None, home.provider_enterprise_id)
+    return Place(home, home.enterprise_id, is_recorded=bool(home.enterprise_id) and is_named)
 
 
-def _record(program: Program, caller: Caller, now: datetime.datetime) -> int:
-    """Insert the hotel, or note the provider's present name of it, and return its row's id."""
+def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Program, int]:
+    """Return the program, and the row's id of the hotel, which is recorded first where it is new or newly named.
+
+    Raises:
+        UnknownEnterprise: see `locate`.
+    """
+    place = locate(caller)
+    if place.is_recorded and place.enterprise_id:
+        return place.program, place.enterprise_id
+    return place.program, record(place.program, caller, now)
+
+
+def record(program: Program, caller: Caller, now: datetime.datetime) -> int:
+    """Insert the hotel, or note the newest name that the provider has for it, and return its row's id."""
     name = Enterprise.provider_enterprise_id
     newest_name = peewee.fn.COALESCE(peewee.EXCLUDED.provider_enterprise_id, name)
-    Enterprise.insert(
+    recorded = Enterprise.insert(
         program=program,
         mews_enterprise_id=str(caller.mews_enterprise_id),
         provider_enterprise_id=caller.provider_enterprise_id,
         created_at=now,
-    ).on_conflict(conflict_target=[Enterprise.mews_enterprise_id], update={name: newest_name}).execute()
-    return Enterprise.get(Enterprise.mews_enterprise_id == str(caller.mews_enterprise_id)).id
+    ).on_conflict(conflict_target=[Enterprise.mews_enterprise_id], update={name: newest_name})
+    return next(iter(recorded.returning(Enterprise.id).tuples().execute()))[0]

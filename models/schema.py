@@ -59,9 +59,11 @@ def upgrade(database: peewee.Database, now: datetime.datetime) -> list[str]:
 def _exclusive(database: peewee.Database) -> Iterator[None]:
     if isinstance(database, peewee.SqliteDatabase):
         database.foreign_keys = 0  # rebuilding a table drops it; the pragma has no effect inside a transaction
-        with database.atomic():  # an immediate transaction: the write lock, and all migrations or none
-            yield
-        database.foreign_keys = 1
+        try:
+            with database.atomic():  # an immediate transaction: the write lock, and all migrations or none
+                yield
+        finally:
+            database.foreign_keys = 1
         return
     database.execute_sql("SET statement_timeout = 0")
     database.execute_sql("SELECT pg_advisory_lock(%s)", (UPGRADE_LOCK,))

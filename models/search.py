@@ -5,29 +5,24 @@ import datetime
 import peewee
 
 from models import folding, matching
-from models.caller import Caller
 from models.database import rows
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
 from models.memberships import current_status, describe
-from models.programs import Status, locate
+from models.programs import Status
 from models.tables import Member, Membership, Program
 
 CANDIDATES_PER_BLOCK = 200
 
 
-def search(caller: Caller, member_filter: dict, now: datetime.datetime, *, limit: int) -> list[dict]:
+def search(program: Program, member_filter: dict, now: datetime.datetime, *, limit: int) -> list[dict]:
     """Return the members that match, the best first; equals keep the order of their enrollment.
 
     Args:
-        caller: who asks, for which hotel.
+        program: whose members.
         member_filter: the contract's member filter in plain values; a blank field is a missing one.
         now: the moment at which expiry is judged.
         limit: how many at most.
-
-    Raises:
-        UnknownEnterprise: see `models.programs.locate`.
     """
-    program = locate(caller, now).program
     wanted = matching.filter_keys(member_filter)
     ranked = sorted((-matching.score(wanted, row), row["id"], row) for row in _candidates(program, wanted).values())
     found = [

@@ -1,6 +1,5 @@
 """Bearer tokens: issued once, kept as SHA-256, several live at a time so that Mews can rotate them."""
 
-import contextlib
 import datetime
 import hashlib
 import secrets
@@ -23,10 +22,11 @@ LAST_USE_RESOLUTION = datetime.timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a valid token stands for: its name, and the one program that it is for (None: all)."""
+    """Whom a valid token stands for: its name, the one program that it is for (None: all), and its last noted use."""
 
     name: str
     program: str | None
+    last_used_at: datetime.datetime | None = None
 
 
 def _checksum(secret: str) -> str:
@@ -79,10 +79,7 @@ def create(
 
 
 def verify(text: str, now: datetime.datetime) -> Identity | None:
-    """Return whom the token stands for, or None if it is malformed, unknown, expired or revoked.
-
-    The time of use is written at most once a minute.
-    """
+    """Return whom the token stands for, or None if it is malformed, unknown, expired or revoked; it only reads."""
     if not is_well_formed(text):
         return None
     row = (
@@ -93,18 +90,18 @@ def verify(text: str, now: datetime.datetime) -> Identity | None:
     )
     if row is None:
         return None
-    _note_use(row, now)
-    return Identity(row.name, row.program.name if row.program else None)
+    return Identity(row.name, row.program.name if row.program else None, row.last_used_at)
 
 
-def _note_use(row: Token, now: datetime.datetime) -> None:
-    """Write the time of use, unless the database is too busy: a valid token is not refused for that."""
-    stale = now - LAST_USE_RESOLUTION
-    if row.last_used_at is not None and row.last_used_at > stale:
-        return
-    unnoted = Token.last_used_at.is_null() | (Token.last_used_at <= stale)
-    with contextlib.suppress(peewee.OperationalError):
-        Token.update(last_used_at=now).where(Token.id == row.id, unnoted).execute()
+def is_use_noted(identity: Identity, now: datetime.datetime) -> bool:
+    """Tell whether the last noted use is so recent that this one need not be."""
+    return identity.last_used_at is not None and identity.last_used_at > now - LAST_USE_RESOLUTION
+
+
+def note_use(name: str, now: datetime.datetime) -> None:
+    """Write the time of use, at most once a minute however many processes do."""
+    unnoted = Token.last_used_at.is_null() | (Token.last_used_at <= now - LAST_USE_RESOLUTION)
+    Token.update(last_used_at=now).where(Token.name == name, unnoted).execute()
 
 
 def list_tokens() -> list[Token]:

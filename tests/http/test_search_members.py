@@ -1,0 +1,289 @@
+"""POST /members/search: the documented answers, and what the design says about who is found, and in which order."""
+
+import dataclasses
+import datetime
+import uuid
+
+import pytest
+
+from app.settings import Settings
+from tests import support
+from tests.support import FIELDS, GUEST, REQUIRED, UNEXPECTED, assert_problem
+
+SCHEMAS = support.CONTRACT.document["components"]["schemas"]
+COMBINATIONS = {branch["title"]: branch["required"] for branch in SCHEMAS["memberFilter"]["anyOf"]}
+LONGEST_CITY = SCHEMAS["memberFilter"]["properties"]["city"]["maxLength"]
+SEARCH_LIMIT = {field.name: field.default for field in dataclasses.fields(Settings)}["search_limit"]
+CRITERIA = "The filter holds no accepted combination of fields; the missing ones of the nearest are listed."
+UNAUTHORIZED = "The bearer token is missing, unknown, expired or revoked."
+PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+FUTURE = datetime.datetime(2099, 6, 1, 22, 30, tzinfo=datetime.UTC)
+
+
+def enroll(server, **customer) -> dict:
+    answer = server.enroll({"firstName": "Ann", "lastName": "Lee", **customer})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["membership"]
+
+
+def found(server, **member_filter) -> list[str]:
+    """The ids of the memberships found, in the order told."""
+    answer = server.search(member_filter)
+    assert answer.status_code == 200, answer.text
+    return [member["membership"]["providerMembershipId"] for member in answer.json()["members"]]
+
+
+@pytest.fixture
+def guest(server) -> dict:
+    """The membership of GUEST, with everything that one can have."""
+    membership = enroll(server, **GUEST)
+    more = {"tier": "Gold", "points": 5000, "deeplink_url": "https://loyalty.example/me"}
+    support.alter(membership["providerMembershipId"], expires_at=FUTURE, expires_at_offset=60, **more)
+    return membership
+
+
+def filter_of(guest: dict) -> dict:
+    address = {name: GUEST["address"][name] for name in ("city", "postalCode", "countryCode")}
+    person = {name: GUEST[name] for name in ("email", "firstName", "lastName", "phoneNumber")}
+    identifiers = {name: guest[name] for name in ("providerMembershipId", "membershipNumber")}
+    return address | person | identifiers
+
+
+def as_member(guest: dict) -> dict:
+    """GUEST as a search tells it."""
+    return GUEST | {
+        "membership": {
+            "providerMembershipId": guest["providerMembershipId"],
+            "membershipNumber": guest["membershipNumber"],
+            "status": "enrolled",
+            "tier": "Gold",
+            "points": 5000,
+            "expiresAt": "2099-06-01T23:30:00+01:00",
+            "deeplinkUrl": "https://loyalty.example/me",
+        }
+    }
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_each_combination_alone_finds_the_whole_member(server, guest, combination):
+    enroll(server, firstName="Other", lastName="Person", email="other@example.com")
+    known = filter_of(guest)
+    answer = server.search({name: known[name] for name in combination})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json() == {"members": [as_member(guest)]}
+
+
+def test_all_fields_together_find_the_member_once(server, guest):
+    assert set(filter_of(guest)) == set(SCHEMAS["memberFilter"]["properties"])
+    assert server.search(filter_of(guest)).json() == {"members": [as_member(guest)]}
+
+
+def test_repeat_is_byte_identical(server, guest):
+    first, second = server.search(filter_of(guest)), server.search(filter_of(guest))
+    assert first.status_code == second.status_code == 200
+    assert first.content == second.content
+
+
+def test_nothing_found_is_an_empty_list(server, guest):
+    answer = server.search({"email": "zoe@example.org"})
+    assert answer.status_code == 200
+    assert answer.json() == {"members": []}
+
+
+def test_400_names_every_field_error(server):
+    body = {
+        "mewsEnterpriseId": "no uuid",
+        "providerEnterpriseId": 7,
+        "memberFilter": {"email": "nobody", "firstName": None, "city": "x" * (LONGEST_CITY + 1), "nick/name~": "Z"},
+        "extra": 1,
+    }
+    assert_problem(
+        server.call("searchMembers", body),
+        "core/bad-request",
+        FIELDS,
+        ("core/field-invalid-format", "#/mewsEnterpriseId", "The value must have the format uuid."),
+        ("core/field-invalid-type", "#/providerEnterpriseId", "The value must be of type string."),
+        ("core/field-email-invalid", "#/memberFilter/email", "This is no e-mail address."),
+        ("core/field-invalid-type", "#/memberFilter/firstName", "The value must be of type string."),
+        ("core/field-too-long", "#/memberFilter/city", f"At most {LONGEST_CITY} characters are allowed."),
+        ("core/field-not-allowed-value", "#/memberFilter/nick~1name~0", UNEXPECTED),
+        ("core/field-not-allowed-value", "#/extra", UNEXPECTED),
+    )
+
+
+def test_400_lists_all_missing_fields(server):
+    required = SCHEMAS["searchMembersRequest"]["required"]
+    errors = [("core/field-required", f"#/{name}", REQUIRED) for name in required]
+    assert_problem(server.call("searchMembers", {}), "core/bad-request", FIELDS, *errors)
+
+
+@pytest.mark.parametrize(
+    ("member_filter", "missing"),
+    [
+        ({}, ["email"]),
+        ({"phoneNumber": "+12127365000"}, ["email"]),
+        ({"lastName": "Lee"}, ["firstName"]),
+        ({"firstName": "Ann"}, ["lastName"]),
+        ({"lastName": "Lee", "city": "Brno"}, ["countryCode"]),
+        ({"lastName": "Lee", "countryCode": "CZ"}, ["city"]),
+        ({"city": "Brno", "countryCode": "CZ"}, ["lastName"]),
+    ],
+)
+def test_no_combination_names_what_the_nearest_lacks(server, member_filter, missing):
+    errors = [("core/field-required", f"#/memberFilter/{name}", REQUIRED) for name in missing]
+    assert_problem(server.search(member_filter), "loyalty/invalid-member-search-criteria", CRITERIA, *errors)
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_401(server, guest, token):
+    answer = server.search({"email": GUEST["email"]}, token=token)
+    assert_problem(answer, "core/unauthorized", UNAUTHORIZED)
+
+
+def test_422_for_an_unregistered_enterprise_beside_several_programs(server):
+    support.add_program("second")
+    detail = "This enterprise is not registered with a program of yours."
+    error = ("core/field-not-allowed-value", "#/mewsEnterpriseId", detail)
+    assert_problem(server.search({"email": GUEST["email"]}), "core/unprocessable-entity", detail, error)
+
+
+def test_nothing_of_another_program_is_found(server, guest):
+    hotel = str(uuid.uuid4())
+    support.add_program("second", hotel)
+    body = {"mewsEnterpriseId": hotel, "memberFilter": filter_of(guest)}
+    assert server.call("searchMembers", body).json() == {"members": []}
+    assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]
+
+
+def test_a_wrong_phone_number_does_not_hide_the_right_email(server, guest):
+    wrong = {"phoneNumber": "+420 777 123 456", "city": "Brno", "firstName": "Karel", "lastName": "Novák"}
+    assert found(server, email=GUEST["email"], **wrong) == [guest["providerMembershipId"]]
+
+
+@pytest.mark.parametrize("stored", ["+12127365000", "(212) 736-5000", "212 736 5000 without country"])
+@pytest.mark.parametrize("asked", ["+1 212-736-5000", "212.736.5000", "2127365000 without country"])
+def test_a_phone_number_counts_in_every_spelling(server, stored, asked):
+    address = {} if "without" in stored else {"address": {"countryCode": "US"}}
+    country = {} if "without" in asked else {"countryCode": "US"}
+    other = enroll(server, email="a@example.com", phoneNumber="+12127369999", address={"countryCode": "US"})
+    phone = stored.removesuffix(" without country")
+    wanted = enroll(server, email="b@example.com", phoneNumber=phone, **address)
+    both = found(server, firstName="Ann", lastName="Lee", phoneNumber=asked.removesuffix(" without country"), **country)
+    assert both == [wanted["providerMembershipId"], other["providerMembershipId"]]
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        (("Zoë", "Müller"), ("zoe", "MULLER")),
+        (("Łukasz", "Świątek"), ("Lukasz", "Swiatek")),
+        (("Søren", "Groß"), ("SOREN", "gross")),
+        (("Sean", "O’Neil"), ("Sean", "O'Neil")),
+        (("Sean", "O'Neil"), ("Sean", "Oneil")),
+        (("Anne-Marie", "St. John"), ("Anne Marie", "St John")),
+        (("Jan", "Novák"), ("Novak", "Jan")),
+        (("Zoe\u0308", "Lee"), ("Zo\u00eb", "Lee")),
+    ],
+)
+def test_names_match_whatever_accents_apostrophes_case_and_order(server, stored, asked):
+    wanted = enroll(server, firstName=stored[0], lastName=stored[1])
+    assert found(server, firstName=asked[0], lastName=asked[1]) == [wanted["providerMembershipId"]]
+    assert found(server, firstName=f"{asked[0]}x", lastName=f"y{asked[1]}") == []
+
+
+@pytest.mark.parametrize("asked", ["JOSÉ@EXAMPLE.COM", "jose\u0301@example.com"])
+def test_email_alone_matches_exactly_after_normalisation(server, asked):
+    wanted = enroll(server, email="josé@example.com")
+    enroll(server, email="jose@example.com", firstName="José")
+    assert found(server, email=asked) == [wanted["providerMembershipId"]]
+
+
+def test_an_internationalised_domain_matches_its_ascii_form(server):
+    wanted = enroll(server, email="ann@bücher.example")
+    assert found(server, email="ann@xn--bcher-kva.example") == [wanted["providerMembershipId"]]
+
+
+def test_best_first(server):
+    name_only = enroll(server, email="a@example.com", address={"city": "Praha", "countryCode": "CZ"})
+    with_city = enroll(server, email="b@example.com", address={"city": "Brno", "postalCode": "61700"})
+    with_post = enroll(server, email="c@example.com", address={"city": "Brno", "postalCode": "602 00"})
+    with_email = enroll(server, email="d@example.com", address={"city": "Brno", "postalCode": "60200"})
+    place = {"city": "Brno", "postalCode": "60200", "countryCode": "CZ"}
+    order = [with_email, with_post, with_city, name_only]
+    asked = found(server, firstName="Ann", lastName="Lee", email="d@example.com", **place)
+    assert asked == [membership["providerMembershipId"] for membership in order]
+
+
+def test_equals_keep_their_order_and_the_answer_its_limit(server):
+    enrolled = [enroll(server, email=f"{index}@example.com") for index in range(SEARCH_LIMIT + 1)]
+    expected = [membership["providerMembershipId"] for membership in enrolled[:SEARCH_LIMIT]]
+    assert found(server, firstName="Ann", lastName="Lee") == expected
+    assert found(server, firstName="Ann", lastName="Lee") == expected
+
+
+@pytest.mark.parametrize("identifier", ["providerMembershipId", "membershipNumber"])
+def test_exact_identifiers_rank_first_and_exclude_nobody(server, guest, identifier):
+    stranger = enroll(server, firstName="Karel", lastName="Novák", email="k@example.com", phoneNumber="+420777123456")
+    known = {name: value for name, value in filter_of(guest).items() if name not in guest}
+    expected = [stranger["providerMembershipId"], guest["providerMembershipId"]]
+    assert found(server, email=GUEST["email"], **{identifier: stranger[identifier]}) == expected
+    assert found(server, **known, **{identifier: stranger[identifier]}) == expected
+
+
+def test_a_membership_number_matches_without_spaces_hyphens_and_case(server):
+    support.set_policy(number_pattern="HTL-######?")
+    wanted = enroll(server)
+    spaced = " ".join(wanted["membershipNumber"].replace("-", "").lower())
+    assert found(server, membershipNumber=spaced) == [wanted["providerMembershipId"]]
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        {"firstName": "", "lastName": ""},
+        {"firstName": " ", "lastName": "Lee"},
+        {"firstName": "Ann", "lastName": "\t"},
+        {"lastName": "Lee", "city": " ", "countryCode": " "},
+        {"membershipNumber": ""},
+        {"membershipNumber": " - "},
+        {"providerMembershipId": " "},
+    ],
+)
+def test_a_blank_field_is_no_evidence(server, blank):
+    enrolled = enroll(server, email="ann@example.com")
+    assert found(server, **blank) == []
+    assert found(server, email="ann@example.com", **blank) == [enrolled["providerMembershipId"]]
+
+
+def test_pending_is_shown_as_a_stub(server, guest):
+    support.alter(guest["providerMembershipId"], status="pending")
+    stub = {"providerMembershipId": guest["providerMembershipId"], "status": "pending"}
+    assert server.search({"email": GUEST["email"]}).json() == {"members": [GUEST | {"membership": stub}]}
+
+
+@pytest.mark.parametrize("columns", [{"status": "canceled"}, {"expires_at": PAST}], ids=["canceled", "expired"])
+def test_canceled_and_expired_are_shown_as_canceled(server, guest, columns):
+    support.alter(guest["providerMembershipId"], **columns)
+    expected = as_member(guest)
+    expected["membership"]["status"] = "canceled"
+    if "expires_at" in columns:
+        expected["membership"]["expiresAt"] = "2020-01-01T01:00:00+01:00"
+    assert server.search({"email": GUEST["email"]}).json() == {"members": [expected]}
+
+
+def test_declined_is_not_shown(server, guest):
+    support.alter(guest["providerMembershipId"], status="declined")
+    assert server.search(filter_of(guest)).json() == {"members": []}
+
+
+def test_deleted_is_not_shown(server, guest):
+    support.delete(guest["providerMembershipId"])
+    assert server.search(filter_of(guest)).json() == {"members": []}
+
+
+def test_the_program_says_which_statuses_are_visible(server, guest):
+    support.set_policy(visible_statuses=["declined"])
+    assert found(server, email=GUEST["email"]) == []
+    support.alter(guest["providerMembershipId"], status="declined")
+    assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]

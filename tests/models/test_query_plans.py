@@ -1,0 +1,239 @@
+"""Every query that a request makes about members searches an index, on both databases, once there are many members."""
+
+import contextlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import peewee
+import pytest
+
+from models import database, enrollment, folding, matching, memberships, programs, search, tokens
+from models.caller import Caller
+from models.clock import system_clock
+from models.programs import Status
+from models.tables import Member, Membership, Token
+from tests import support
+
+# With 3,000, Postgres rightly reads the whole table for a list of 100.
+MEMBERS = 12_000
+TOKENS = 300
+LARGE = {"member", "membership", "token"}
+ROWS_AT_ONCE = 1000
+ALIAS = re.compile(r'"(\w+)" AS "(\w+)"')
+
+
+def person(number: int) -> dict:
+    return {
+        "first_name": f"First{number % 211}",
+        "last_name": f"Last{number % 307}",
+        "email": f"guest{number}@example.com",
+        "phone_number": f"+4420794{number:05}",
+        "address": {"city": f"City{number % 97}", "postal_code": f"{number:05}", "country_code": "GB"},
+    }
+
+
+def identifier(number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
+
+
+ONE = person(1234)
+CITY, COUNTRY = ONE["address"]["city"], ONE["address"]["country_code"]
+# The contract's combinations, and what else finds people.
+FILTERS = {
+    "email": {"email": ONE["email"]},
+    "membership number": {"membership_number": "NUMBER-1234"},
+    "provider membership id": {"provider_membership_id": identifier(1234)},
+    "name": {"first_name": ONE["first_name"], "last_name": ONE["last_name"]},
+    "location": {"last_name": ONE["last_name"], "city": CITY, "country_code": COUNTRY},
+    "phone": {"first_name": ONE["first_name"], "last_name": ONE["last_name"], "phone_number": ONE["phone_number"]},
+    "swapped name": {"first_name": ONE["last_name"], "last_name": ONE["first_name"]},
+}
+BLOCKS = [
+    pytest.param(block, id=f"{name}: {' and '.join(block)}-{number}")
+    for name, member_filter in FILTERS.items()
+    for number, block in enumerate(matching.blocking_keys(matching.filter_keys(member_filter)))
+]
+
+
+@pytest.fixture(scope="session")
+def crowded(engine: str, make_database: Callable[[str], str]) -> str:
+    """A database with many members in two programs, whose planner knows their number."""
+    url = make_database(engine)
+    support.prepare(url)
+    now = system_clock()
+    with database.session(), database.database.atomic():
+        numbers = range(MEMBERS)
+        places = [programs.find_program(None), programs.add_program("second", now)]
+        ids = {number: number + 1 for number in numbers}
+        home = {number: places[number % 7 == 0].id for number in numbers}
+        insert(Member, [member_row(number) | {"id": ids[number], "program": home[number]} for number in numbers])
+        insert(
+            Membership,
+            [membership_row(number) | {"member": ids[number], "program": home[number]} for number in numbers],
+        )
+        for number in range(TOKENS):
+            tokens.create(f"token {number}", now)
+    with database.session():
+        database.database.execute_sql("ANALYZE")
+    return url
+
+
+def insert(table: type[peewee.Model], rows: list[dict]) -> None:
+    for batch in peewee.chunked(rows, ROWS_AT_ONCE):
+        table.insert_many(batch).execute()
+
+
+def member_row(number: int) -> dict:
+    customer = person(number)
+    address = {name: customer["address"].get(name) for name in enrollment.ADDRESS_FIELDS}
+    given = {name: customer.get(name) for name in enrollment.PERSON_FIELDS}
+    keys = folding.member_keys(customer) | {"identity_key": enrollment.identity_key(customer)}
+    return given | address | keys | {"created_at": system_clock()}
+
+
+def membership_row(number: int) -> dict:
+    return {
+        "provider_membership_id": identifier(number),
+        "membership_number": f"NUMBER-{number}",
+        "number_key": folding.number_key(f"NUMBER-{number}"),
+        "status": Status.ENROLLED.value,
+        "points": 0,
+        "created_at": system_clock(),
+    }
+
+
+@pytest.fixture
+def opened(crowded: str) -> Iterator[peewee.Database]:
+    opened = support.use_database(crowded)
+    with database.session():
+        yield opened
+
+
+@contextlib.contextmanager
+def statements(opened: peewee.Database) -> Iterator[list[tuple[str, tuple]]]:
+    """Collect what is asked of large tables while the block runs."""
+    seen: list[tuple[str, tuple]] = []
+    execute = opened.execute_sql
+
+    def note(sql: str, params: tuple | None = None) -> object:
+        if sql.startswith(("SELECT", "UPDATE")) and any(f'"{table}"' in sql for table in LARGE):
+            seen.append((sql, tuple(params or ())))
+        return execute(sql, params)
+
+    with mock.patch.object(opened, "execute_sql", note):
+        yield seen
+
+
+def assert_searches_an_index(opened: peewee.Database, sql: str, params: tuple, *columns: str) -> None:
+    """Fail if a large table is read as a whole, or no index is searched by all of these columns."""
+    searches = sqlite_searches if isinstance(opened, peewee.SqliteDatabase) else postgres_searches
+    conditions = searches(opened, sql, params)
+    found = any(all(re.search(rf"\b{column}\b", condition) for column in columns) for condition in conditions)
+    assert found, f"{columns} are in none of {conditions}"
+
+
+def sqlite_searches(opened: peewee.Database, sql: str, params: tuple) -> list[str]:
+    steps = [row[3] for row in opened.execute_sql(f"EXPLAIN QUERY PLAN {sql}", params)]
+    tables = {alias: table for table, alias in ALIAS.findall(sql)}
+    scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
+    assert not {tables.get(name, name) for name in scanned} & LARGE, steps
+    return [step for step in steps if step.startswith("SEARCH")]
+
+
+def postgres_searches(opened: peewee.Database, sql: str, params: tuple) -> list[str]:
+    ((plan,),) = opened.execute_sql(f"EXPLAIN (FORMAT JSON) {sql}", params)
+    nodes = list(plan_nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
+    scans = [node for node in nodes if node["Node Type"] in ("Seq Scan", "Index Scan", "Index Only Scan")]
+    # Walking an index from end to end, as for ORDER BY, reads the whole table too.
+    whole = [node for node in scans if node["Relation Name"] in LARGE and "Index Cond" not in node]
+    assert not whole, whole
+    return [node["Index Cond"] for node in nodes if "Index Cond" in node]
+
+
+def plan_nodes(node: dict) -> Iterator[dict]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from plan_nodes(child)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_candidates_of_a_block_are_searched_by_its_columns(opened, block):
+    query = search.candidates_in_block(programs.find_program("default"), block)
+    assert_searches_an_index(opened, *query.sql(), "program_id", *block)
+
+
+@pytest.mark.parametrize("member_filter", FILTERS.values(), ids=FILTERS)
+def test_search_makes_no_other_query_about_members(opened, member_filter):
+    program = programs.find_program("default")
+    with statements(opened) as seen:
+        found = search.search(program, member_filter, system_clock(), limit=20)
+    assert found
+    assert len(seen) == len(matching.blocking_keys(matching.filter_keys(member_filter)))
+    for sql, params in seen:
+        assert_searches_an_index(opened, sql, params, "program_id")
+
+
+def caller() -> Caller:
+    """Someone at a hotel that is registered with the first program."""
+    hotel = uuid.UUID(support.HOTEL)
+    with contextlib.suppress(programs.AlreadyExists):
+        programs.add_enterprise(programs.find_program("default"), hotel, system_clock())
+    return Caller(hotel, "tests")
+
+
+def test_listing_a_hundred_memberships_searches_their_ids(opened):
+    asked = [identifier(number) for number in range(100)]
+    program = programs.find_program("default")
+    with statements(opened) as seen:
+        listed = memberships.list_memberships(program, asked, system_clock())
+    assert [entry["provider_membership_id"] for entry in listed] == asked
+    ((sql, params),) = seen
+    assert_searches_an_index(opened, sql, params, "program_id", "provider_membership_id")
+
+
+def test_linking_searches_the_id(opened):
+    with statements(opened) as seen:
+        memberships.link(caller(), identifier(2), is_linked=False, mews_customer_id=None, now=system_clock())
+    ((sql, params),) = seen
+    assert_searches_an_index(opened, sql, params, "program_id", "provider_membership_id")
+
+
+def test_token_is_searched_by_its_digest_and_noted_by_its_name(opened):
+    text, row = tokens.create(f"asked {uuid.uuid4()}", system_clock())
+    with statements(opened) as seen:
+        assert tokens.verify(text, system_clock()) == tokens.Identity(row.name, None)
+        tokens.note_use(row.name, system_clock())
+    (select, params), (update, update_params) = seen
+    assert_searches_an_index(opened, select, params, "digest")
+    assert_searches_an_index(opened, update, update_params, "name")
+
+
+@pytest.mark.parametrize(
+    ("customer", "columns"),
+    [
+        (ONE, ["identity_key"]),
+        (ONE, ["email_key"]),
+        ({key: value for key, value in ONE.items() if key != "email"}, ["identity_key"]),
+    ],
+    ids=["e-mail: identity", "e-mail: imported", "without e-mail"],
+)
+def test_person_who_enrolls_is_searched_by_identity(opened, customer, columns):
+    with statements(opened) as seen:
+        enrollment._existing(programs.find_program("default"), customer)
+    ((sql, params),) = seen
+    assert_searches_an_index(opened, sql, params, "program_id", *columns)
+
+
+def test_scan_would_be_noticed(opened):
+    query = Member.select().where(Member.first_name == "First1")
+    with pytest.raises(AssertionError, match=r"SCAN|Seq Scan"):
+        assert_searches_an_index(opened, *query.sql(), "first_name")
+
+
+def test_index_walked_from_end_to_end_would_be_noticed(opened):
+    query = Token.select().where(Token.revoked_at.is_null()).order_by(Token.id).limit(1)
+    with pytest.raises(AssertionError, match=r"SCAN|Index Scan|Seq Scan"):
+        assert_searches_an_index(opened, *query.sql(), "id")
