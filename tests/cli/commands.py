@@ -1,0 +1,63 @@
+"""Running `loyalty` as a process of its own, as an operator does."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECONDS = 60
+TRACEBACK = "Traceback (most recent call last)"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without its settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
+    return kept | variables
+
+
+@dataclass
+class Result:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        assert (self.code, self.stdout.count("\n")) == (0, 1), self.stderr
+        return json.loads(self.stdout)
+
+
+class Loyalty:
+    """The command line with settings; `folder` is where it runs."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder, self.settings = folder, settings
+
+    def __call__(self, *words: str, **settings: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *words],
+            cwd=self.folder,
+            env=environment(**self.settings | settings),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        assert TRACEBACK not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def refused(self, *words: str, **settings: str) -> str:
+        """Run a command that must fail, and return the one sentence that it says."""
+        result = self(*words, **settings)
+        assert result.code != 0
+        assert result.stdout == ""
+        lines = result.stderr.strip().splitlines()
+        usage = [line for line in lines if line.startswith(("Usage: ", "Try '"))]
+        told = [line for line in lines if line and line not in usage]
+        assert len(told) == 1, result.stderr
+        assert told[0].startswith("Error: "), result.stderr
+        assert told[0].endswith("."), result.stderr
+        return told[0].removeprefix("Error: ")

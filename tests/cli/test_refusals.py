@@ -1,0 +1,152 @@
+"""Settings and databases that cannot be used: one sentence that says what to do, exit code not 0, no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from models import database
+from tests import support
+from tests.cli.commands import Loyalty
+
+ROOT = Path(__file__).parents[2]
+DATABASE = "LOYALTY_DATABASE_URL"
+OPERATOR_COMMANDS = [("serve",), ("token", "list"), ("db", "status")]
+
+
+@pytest.fixture
+def loyalty(tmp_path: Path) -> Loyalty:
+    return Loyalty(tmp_path, PYTHONPATH=str(ROOT), LOYALTY_DATABASE_URL="sqlite:///x.db")
+
+
+def known_bug(reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+@pytest.mark.parametrize("words", OPERATOR_COMMANDS, ids=" ".join)
+def test_without_a_database_url(tmp_path, words):
+    sentence = Loyalty(tmp_path, PYTHONPATH=str(ROOT)).refused(*words)
+    assert sentence.startswith(f"{DATABASE} is not set; it takes sqlite:///file.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("LOYALTY_PROT", "8080", "LOYALTY_PROT is no setting; `loyalty settings` lists them all."),
+        ("LOYALTY_PORT", "http", "LOYALTY_PORT cannot be used: Not a valid integer."),
+        ("LOYALTY_PORT", "70000", "LOYALTY_PORT cannot be used: Must be greater than or equal to 1"),
+        ("LOYALTY_WORKERS", "0", "LOYALTY_WORKERS cannot be used: "),
+        ("LOYALTY_BASE_PATH", "loyalty", "LOYALTY_BASE_PATH cannot be used: It must be a plain path such as /loyalty"),
+        ("LOYALTY_LOG_LEVEL", "loud", "LOYALTY_LOG_LEVEL cannot be used: "),
+        ("LOYALTY_VALIDATE_RESPONSES", "perhaps", "LOYALTY_VALIDATE_RESPONSES cannot be used: "),
+        (DATABASE, "mysql://localhost/x", "The database URL must begin with sqlite:/// or postgresql://."),
+        (DATABASE, "x.db", "The database URL must begin with sqlite:/// or postgresql://."),
+        (DATABASE, "sqlite://x.db", "A SQLite URL names a file: "),
+        (DATABASE, "sqlite:///:memory:", "A SQLite URL names a file: "),
+        (DATABASE, "postgresql://[", "The database URL is no libpq URI; "),
+        (DATABASE, "sqlite:////no/such/folder/x.db", "The database cannot be used (OperationalError): check "),
+        (DATABASE, "sqlite:////proc/version", "The database cannot be used (OperationalError): check "),
+        (DATABASE, "postgresql://127.0.0.1:1/x", "The database cannot be used (OperationalError): check "),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_a_setting_that_cannot_be_used(loyalty, name, value, sentence):
+    assert loyalty.refused("serve", **{name: value}).startswith(sentence)
+
+
+def test_options_are_checked_like_settings(loyalty):
+    assert loyalty.refused("serve", "--base-path", "a b").startswith("LOYALTY_BASE_PATH cannot be used: ")
+    assert loyalty.refused("demo", "--port", "70000").startswith("LOYALTY_PORT cannot be used: ")
+
+
+def test_the_clients_token_is_tolerated(loyalty):
+    assert loyalty("token", "list", "--json", LOYALTY_TOKEN="loyalty_x").code == 0
+
+
+def test_a_password_is_never_repeated(loyalty):
+    for words in OPERATOR_COMMANDS:
+        sentence = loyalty.refused(*words, LOYALTY_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/x")
+        assert "hunter2" not in sentence
+
+
+def test_an_older_schema_is_not_served(tmp_path, make_database, engine):
+    url = make_database(engine)
+    loyalty = Loyalty(tmp_path, PYTHONPATH=str(ROOT), LOYALTY_DATABASE_URL=url)
+    assert loyalty("db", "upgrade").code == 0
+    opened = support.use_database(url)
+    with database.session():
+        opened.execute_sql("DELETE FROM schema_migration")
+    for words in (("serve",), ("token", "list")):
+        sentence = loyalty.refused(*words)
+        assert sentence == "The database lacks 1 migration(s), first 0001_initial: run `loyalty db upgrade`."
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("member", "add", "--first-name", "Ada"), "A member needs at least --last-name."),
+        (("member", "add", "--last-name", "A", "--birthday", "1815"), "does not match the format '%Y-%m-%d'."),
+        (("member", "add", "--last-name", "A", "--expires-at", "soon"), "give it as 2027-12-31T23:59:59+01:00."),
+        (("member", "add", "--last-name", "A", "--points", "-1"), "-1 is not in the range x>=0."),
+        (("member", "add", "--last-name", "A", "--status", "canceled"), "'canceled' is not one of"),
+        (("member", "show", "nobody"), "No member has this provider membership id, membership number or e-mail."),
+        (("member", "confirm", "nobody"), "No membership has this identifier."),
+        (("member", "show", "nobody", "--program", "gold"), "Name one of the programs: default."),
+        (("token", "create", "x", "--days", "0"), "0 is not in the range 1<=x<=3650."),
+        (("token", "create"), "Missing argument 'NAME'."),
+        (("token", "destroy"), "No such command 'destroy'."),
+        (("tokens",), "No such command 'tokens'."),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_words_that_cannot_be_used(loyalty, words, sentence):
+    assert loyalty("db", "upgrade").code == 0
+    assert sentence in loyalty.refused(*words)
+
+
+@known_bug("peewee.DatabaseError is no DatabaseUnavailable")
+def test_a_file_that_is_no_database(loyalty):
+    (loyalty.folder / "x.db").write_bytes(b"no database at all, but some text that is long enough")
+    loyalty.refused("token", "list")
+
+
+@known_bug("the backend is loaded in worker processes alone")
+def test_a_backend_that_cannot_be_imported(loyalty):
+    port = str(support.free_port())
+    sentence = loyalty.refused("serve", LOYALTY_BACKEND="no.such:thing", LOYALTY_PORT=port)
+    assert sentence.startswith("LOYALTY_BACKEND names no package.module:factory")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("--points", str(2**63)), marks=known_bug("more than a 64-bit integer")),
+        pytest.param(("--expires-at", "9999-12-31T23:59:59-01:00"), marks=known_bug("beyond the last year in UTC")),
+        pytest.param(("--first-name", "\udcff"), marks=known_bug("bytes that are no UTF-8")),
+        pytest.param(("--email", "nonsense"), marks=known_bug("an answer would break the contract")),
+        pytest.param(("--deeplink-url", "not a url"), marks=known_bug("an answer would break the contract")),
+        pytest.param(("--first-name", "x" * 256), marks=known_bug("an answer would break the contract")),
+        pytest.param(("--membership-number", " "), marks=known_bug("a blank number")),
+    ],
+    ids=lambda words: words[0].removeprefix("--"),
+)
+def test_a_member_that_the_contract_could_not_show(loyalty, words):
+    loyalty.refused("member", "add", "--last-name", "Lovelace", *words)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256], ids=["empty", "too long"])
+@pytest.mark.parametrize("noun", [("token", "create"), ("program", "add")], ids=" ".join)
+@known_bug("names are not checked")
+def test_names_that_cannot_be_kept(tmp_path, make_database, noun, name):
+    loyalty = Loyalty(tmp_path, PYTHONPATH=str(ROOT), LOYALTY_DATABASE_URL=make_database("postgres"))
+    loyalty.refused(*noun, name)
+
+
+@known_bug("such a program cannot make one number, so each of its enrollments is a 500")
+def test_a_number_pattern_with_digits_that_are_not_ascii(loyalty):
+    loyalty.refused("program", "add", "gold", "--number-pattern", "\u0663######?")
+
+
+@known_bug("a blank identifier finds everybody without an e-mail")
+def test_a_blank_identifier_finds_nobody(loyalty):
+    loyalty("member", "add", "--last-name", "Lovelace")
+    loyalty.refused("member", "show", " ")

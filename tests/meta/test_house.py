@@ -1,0 +1,204 @@
+"""How the house is built: who imports whom, what only the contract may say, and how large things may grow."""
+
+import ast
+import asyncio
+import configparser
+import copy
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import openapi_spec_validator
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from app import contract
+from app.openapi31 import ContractApp, HandlerResolver, MissingHandlers, middlewares, stray_handlers
+from app.validation import BodyMiddleware
+
+ROOT = Path(__file__).parents[2]
+OURS = {"app", "handlers", "models", "codegen", "tests"}
+MAY_IMPORT = {"app": {"app", "handlers", "models"}, "handlers": {"handlers", "models"}, "models": {"models"}}
+GENERATED = ROOT / "handlers" / "schemas.py"
+LONGEST_MODULE, LONGEST_CREATE_APP = 300, 40
+# Numbers that happen to equal a limit of the contract, and have nothing to do with it.
+COINCIDENCES = {("app/validation.py", 100): "the longest unknown name that a pointer repeats"}
+STATUSES_IN_THE_COMMAND_LINE = pytest.mark.xfail(strict=True, reason="`member add --status` spells its two choices")
+
+
+def modules(*packages: str) -> list[Path]:
+    return [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+WRITTEN = [path for path in modules("app", "handlers") if path != GENERATED]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the module in full"
+            names.add(str(node.module))
+    return {name.partition(".")[0] for name in names}
+
+
+def constants(path: Path) -> Iterator[ast.Constant]:
+    """The literals of a module that are no docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings)
+
+
+def walk(node: object) -> Iterator[dict]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    for item in node if isinstance(node, list) else ():
+        yield from walk(item)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict:
+    return contract.load().document
+
+
+@pytest.mark.parametrize("path", modules("app", "handlers", "models"), ids=relative)
+def test_imports_point_from_app_to_handlers_to_models(path):
+    package = relative(path).partition("/")[0]
+    assert imported(path) & OURS <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=relative)
+def test_the_contract_alone_says_its_paths_and_limits(path, document):
+    keywords = ("maxLength", "minLength", "maxItems", "minItems", "maximum", "minimum")
+    limits = {schema[keyword] for schema in walk(document) for keyword in keywords if keyword in schema} - {0, 1}
+    found = [node.value for node in constants(path)]
+    texts = [value for value in found if isinstance(value, str)]
+    assert [text for text in texts for address in document["paths"] if address in text] == []
+    numbers = {value for value in found if isinstance(value, int) and value in limits}
+    assert {number for number in numbers if (relative(path), number) not in COINCIDENCES} == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[STATUSES_IN_THE_COMMAND_LINE] if path.name == "member.py" else []) for path in WRITTEN],
+    ids=relative,
+)
+def test_the_contract_alone_says_its_allowed_values(path, document):
+    allowed = {value for schema in walk(document) if isinstance(schema.get("enum"), list) for value in schema["enum"]}
+    assert allowed
+    assert {node.value for node in constants(path) if isinstance(node.value, str)} & allowed == set()
+
+
+def test_no_handler_is_stray():
+    assert stray_handlers(contract.load()) == []
+
+
+def test_a_contract_with_further_operations_needs_handlers_for_each(document):
+    changed = copy.deepcopy(document)
+    path, item = next(iter(changed["paths"].items()))
+    method, operation = next(iter(item.items()))
+    changed["paths"]["/forgotten"] = {method: operation | {"operationId": "forgetMember"}}
+    changed["paths"]["/points"] = {method: operation | {"operationId": "addPoints", "tags": ["Points"]}}
+    with pytest.raises(MissingHandlers) as raised:
+        HandlerResolver(contract.Contract(changed), lambda function, _: function)
+    told = str(raised.value)
+    assert f"{method.upper()} /forgotten: handlers.members.forget_member" in told
+    assert f"{method.upper()} /points: handlers.points.add_points" in told
+    assert f"{path}:" not in told
+
+
+def test_the_contract_is_valid_openapi(document):
+    openapi_spec_validator.validate(document)
+
+
+def test_the_contract_is_the_one_that_its_readme_describes(document):
+    text = (ROOT / "spec" / "README.md").read_text()
+    digest = hashlib.sha256(contract.SPECIFICATION.read_bytes()).hexdigest()
+    assert f"| SHA-256 | `{digest}` |" in text
+    assert f"| spec version | {document['info']['version']} |" in text
+
+
+def test_every_component_of_the_contract_is_in_its_readme(document):
+    text = (ROOT / "spec" / "README.md").read_text()
+    responses = {name for name in document["components"]["schemas"] if name.endswith("Response")}
+    identifiers = {"mewsEnterpriseId", "providerEnterpriseId"}
+    assert len(responses) == 4
+    assert {name for name in document["components"]["schemas"] if f"`{name}`" not in text} == responses | identifiers
+
+
+def test_create_app_is_a_table_of_contents():
+    tree = ast.parse((ROOT / "app" / "application.py").read_text())
+    [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "create_app"]
+    assert function.end_lineno - function.lineno + 1 <= LONGEST_CREATE_APP
+
+
+def test_modules_are_short():
+    lengths = {relative(path): len(path.read_text().splitlines()) for path in modules(*(OURS - {"tests"}))}
+    del lengths[relative(GENERATED)]
+    assert {name: length for name, length in lengths.items() if length >= LONGEST_MODULE} == {}
+
+
+def test_connexion_is_touched_in_two_modules_and_privately_in_one():
+    touching = {relative(path) for path in modules("app", "handlers", "models") if "connexion" in imported(path)}
+    assert touching == {"app/openapi31.py", "app/validation.py"}
+    private = {relative(path) for path in modules("app") if "_middleware_app" in path.read_text()}
+    assert private == {"app/openapi31.py"}
+
+
+def test_connexion_calls_the_bridge_that_stands_in_its_private_attribute():
+    """It moves with a release of connexion: then `app.openapi31.ContractApp.replace_bridge` must follow."""
+    app = ContractApp(__name__, middlewares=middlewares(BodyMiddleware))
+    assert hasattr(app._middleware_app, "asgi_app")
+    called = []
+
+    async def bridge(scope: dict, _receive: object, _send: object) -> None:
+        called.append(scope["path"])
+
+    app.replace_bridge(bridge)
+    scope = {"type": "http", "path": "/anywhere", "extensions": {"connexion_context": {}}}
+    asyncio.run(app._middleware_app(scope, None, None))
+    assert called == ["/anywhere"]
+
+
+def test_every_dependency_is_locked_by_hash():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    extras = parser["options.extras_require"].values()
+    lines = "\n".join([parser["options"]["install_requires"], *extras]).split("\n")
+    wanted = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines if line.strip()}
+    locked = dict(
+        re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+).*\\\n +--hash=sha256:", lock_text(), re.MULTILINE)
+    )
+    locked = {canonicalize_name(name): version for name, version in locked.items()}
+    assert wanted.keys() - locked.keys() == set()
+    wrong = [str(wish) for name, wish in wanted.items() if not wish.specifier.contains(locked[name])]
+    assert wrong == []
+
+
+def lock_text() -> str:
+    return (ROOT / "requirements.lock").read_text()
+
+
+def test_everything_that_is_locked_has_a_hash():
+    entries = re.split(r"^(?=[A-Za-z0-9])", lock_text(), flags=re.MULTILINE)[1:]
+    assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_the_package_is_described_in_setup_cfg_alone():
+    assert "[project]" not in (ROOT / "pyproject.toml").read_text()
+    assert not (ROOT / "setup.py").exists()
