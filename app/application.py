@@ -17,7 +17,6 @@ from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handl
 from app.probes import Probes
 from app.security import BearerSecurity, TokenStore
 from app.settings import InvalidSetting, Settings
-from app.validation import BodyMiddleware
 from models import database
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
@@ -53,7 +52,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
     tokens = TokenStore(clock)
     app: ContractApp = ContractApp(
         __name__,
-        middlewares=middlewares(BodyMiddleware),
+        middlewares=middlewares(),
         resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
         security_map={"bearer": functools.partial(BearerSecurity, tokens)},
         lifespan=lambda _: _lifespan(opened, app, tokens, backend),
@@ -86,17 +85,33 @@ async def _lifespan(
     opened.close_all()
 
 
+def check(settings: Settings) -> None:
+    """Do nothing if `create_app` will find all that it needs; told once, before worker processes are started.
+
+    Raises:
+        MissingHandlers: the contract has operations without a handler.
+        InvalidSetting: `LOYALTY_BACKEND` names nothing that can be imported.
+    """
+    HandlerResolver(contract.load(), lambda function, _: function)
+    if settings.backend:
+        _backend_factory(settings.backend)
+
+
 def load_backend(settings: Settings, clock: Clock) -> Backend:
     """Return the loyalty system to serve: the built-in one, or what `LOYALTY_BACKEND` names.
 
     Raises:
-        InvalidSetting: it cannot be imported or made.
+        InvalidSetting: it cannot be imported.
     """
-    if not settings.backend:
-        return PeeweeBackend(search_limit=settings.search_limit, clock=clock)
-    module, _, factory = settings.backend.partition(":")
+    if settings.backend:
+        return _backend_factory(settings.backend)()
+    return PeeweeBackend(search_limit=settings.search_limit, clock=clock)
+
+
+def _backend_factory(name: str) -> Callable[[], Backend]:
+    module, _, factory = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), factory)()
+        return getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidSetting(
             f"LOYALTY_BACKEND names no package.module:factory that can be imported ({type(error).__name__})."

@@ -11,6 +11,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import connexion
 from connexion.exceptions import InvalidSpecification
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.main import API
@@ -19,6 +20,7 @@ from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from connexion.spec import OpenAPISpecification
 
+from app.body import BodyOperation
 from app.bridge import Bridge
 from app.contract import Contract, handler_name
 
@@ -27,12 +29,28 @@ class MissingHandlers(Exception):
     """Operations of the contract for which there is no function; the text lists them all."""
 
 
-def middlewares(validation: Any) -> list[Any]:
+class _BodyAPI(RoutedAPI[BodyOperation]):
+    def __init__(self, *args: Any, contract: Contract, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._contract = contract
+        self.add_paths()
+
+    def make_operation(self, operation: Any) -> BodyOperation:
+        return BodyOperation(self.next_app, self._contract, self._contract.operations[operation.operation_id])
+
+
+class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
+    """Stands where connexion's own request validation stood, which knows draft 4 and tells one error."""
+
+    api_cls = _BodyAPI
+
+
+def middlewares() -> list[Any]:
     """Return connexion's stack, outermost first: what it does as we need it, and our validation in place of its own.
 
     Errors are told, answers checked and paths judged in `app.edge` and `app.application`, for the probes as well.
     """
-    return [RoutingMiddleware, SecurityMiddleware, validation, LifespanMiddleware, ContextMiddleware]
+    return [RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, ContextMiddleware]
 
 
 class OpenAPI31Specification(OpenAPISpecification):

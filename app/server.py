@@ -1,6 +1,7 @@
 """Gunicorn with uvicorn's worker: worker processes, signals, and the bounds that HTTP parsing needs."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,11 @@ class LoyaltyWorker(UvicornWorker):
         "server_header": False,
         "date_header": True,
     }
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop uvicorn too when Gunicorn asks for a quick end; its own worker would only note it."""
+        super().handle_exit(sig, frame)
+        signal.raise_signal(signal.SIGTERM)
 
 
 class QuietLogger(Logger):

@@ -1,13 +1,11 @@
 """Request bodies against the contract's JSON Schema 2020-12: every error, with its place and the contract's type."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 
-from app import wire
 from app.contract import Contract, Operation
 from app.languages import N_, Message
 from app.problems import (
@@ -131,55 +129,3 @@ def _nearest_combination(contract: Contract, error: jsonschema_rs.ValidationErro
     needed = [len(branch.get("required", ())) for branch in contract.node(error.schema_path)]
     nearest = min(range(len(missing)), key=lambda index: (len(missing[index]), -needed[index]))
     return missing[nearest]
-
-
-class BodyOperation:
-    """Reads, parses and checks the body of one operation, and hands the value on to its handler."""
-
-    def __init__(self, next_app: Callable, contract: Contract, operation: Operation) -> None:
-        self._next_app = next_app
-        self._contract = contract
-        self._operation = operation
-
-    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
-        """Serve one request, whose body the next layers find parsed in connexion's context as `payload`."""
-        body = await wire.read_body(receive)
-        if body is None:
-            return
-        scope["extensions"].setdefault("connexion_context", {})["payload"] = self._payload(scope, body)
-
-        async def replay() -> dict:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._next_app(scope, replay, send)
-
-    def _payload(self, scope: dict, body: bytes) -> Any:
-        if self._operation.body is None:
-            return None
-        wire.check_media_type(scope["headers"])
-        if not body.strip():
-            if self._operation.body_required:
-                raise wire.missing_body()
-            return None
-        try:
-            payload = wire.parse(body)
-            check(self._contract, self._operation, payload)
-        except RecursionError:
-            raise wire.nested_too_deeply() from None
-        return payload
-
-
-class _BodyAPI(RoutedAPI[BodyOperation]):
-    def __init__(self, *args: Any, contract: Contract, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._contract = contract
-        self.add_paths()
-
-    def make_operation(self, operation: Any) -> BodyOperation:
-        return BodyOperation(self.next_app, self._contract, self._contract.operations[operation.operation_id])
-
-
-class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
-    """Stands where connexion's own request validation stood, which knows draft 4 and tells one error."""
-
-    api_cls = _BodyAPI

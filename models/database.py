@@ -145,7 +145,9 @@ def session() -> Iterator[None]:
     try:
         with database.connection_context():
             yield
-    except (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
+    except (peewee.IntegrityError, peewee.DataError, peewee.ProgrammingError):
+        raise  # the statement is to blame, not the database
+    except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
         raise DatabaseUnavailable(
             f"The database cannot be used ({type(error).__name__}): check LOYALTY_DATABASE_URL and that it runs."
         ) from error

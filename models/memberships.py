@@ -167,7 +167,7 @@ def change_status(program: Program, provider_membership_id: str, status: Status,
             raise IllegalTransition(f"A membership that is {present} cannot become {status}.")
         expired = row["status"] != present
         if expired and status == Status.ENROLLED:
-            raise IllegalTransition("This membership has expired; give it a later expiry first.")
+            raise IllegalTransition("A membership that has expired cannot become enrolled again.")
         Membership.update(status=status.value).where(Membership.id == row["id"]).execute()
         history.record(status.value, row["id"], now)
     return describe(row | {"status": status.value}, now)

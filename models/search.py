@@ -1,6 +1,8 @@
 """Member search: candidates by several indexed keys, then one score from all evidence."""
 
 import datetime
+import functools
+import operator
 
 import peewee
 
@@ -39,15 +41,20 @@ def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[d
 
     Each is a member's plain values, its `membership` as the contract shows it, and `row` (the membership's row id).
     """
-    keys = (
-        (Membership.provider_membership_id == identifier)
-        | (Membership.number_key == folding.number_key(identifier))
-        | (Member.email_key == folding.email_key(identifier))
-    )
+    keys = {
+        Membership.provider_membership_id: identifier.strip(),
+        Membership.number_key: folding.number_key(identifier),
+        Member.email_key: folding.email_key(identifier),
+    }
+    conditions = [column == value for column, value in keys.items() if value]
+    if not conditions:
+        return []
     found = rows(
         Member.select(Member, *_membership_columns(), Membership.id.alias("row"))
         .join(Membership)
-        .where(Member.program == program.id, Membership.deleted_at.is_null(), keys)
+        .where(
+            Member.program == program.id, Membership.deleted_at.is_null(), functools.reduce(operator.or_, conditions)
+        )
         .order_by(Member.id)
     )
     return [_describe_member(row, now) | {"row": row["row"]} for row in found]

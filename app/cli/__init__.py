@@ -34,6 +34,11 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(0xD800 <= ord(sign) <= 0xDFFF for argument in args for sign in argument):  # undecodable bytes
+            ctx.fail("The arguments must be text in UTF-8.")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         from models.errors import LoyaltyError
 

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,9 +16,25 @@ from rich.table import Table
 from app import settings
 from models import database, schema
 from models.clock import system_clock
+from models.tables import IDENTIFIER_LENGTH
+
+WIDTH_OF_FILES = 200
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 program_option = click.option("--program", metavar="NAME", help="Which program; needed where there are several.")
+
+
+class Name(click.ParamType):
+    """A name that an operator gives: not blank, and no longer than its column."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name without blanks around it, or fail."""
+        name = value.strip()
+        if not name or len(name) > IDENTIFIER_LENGTH:
+            self.fail(f"a name has 1 to {IDENTIFIER_LENGTH} characters.", param, ctx)
+        return name
 
 
 def examples(*lines: str) -> str:
@@ -59,7 +76,8 @@ def show(rows: Sequence[dict], *, as_json: bool, title: str, key: str) -> None:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    _print(table)
+    wide = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    Console(highlight=False, markup=False, width=wide).print(table)
 
 
 def show_one(values: dict, *, as_json: bool) -> None:
@@ -67,12 +85,9 @@ def show_one(values: dict, *, as_json: bool) -> None:
     if as_json:
         show_json(values)
         return
-    table = Table(show_header=False, box=None)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    width = max(map(len, values))
     for name, value in values.items():
-        table.add_row(name.replace("_", " "), _cell(value))
-    _print(table)
+        click.echo(f"{name.replace('_', ' '):{width}}  {_cell(value)}".rstrip())
 
 
 def show_json(value: Any) -> None:
@@ -84,11 +99,6 @@ def _wire(value: Any) -> Any:
     if isinstance(value, dict):
         return {inflection.camelize(name, uppercase_first_letter=False): _wire(item) for name, item in value.items()}
     return [_wire(item) for item in value] if isinstance(value, list) else value
-
-
-def _print(table: Table) -> None:
-    console = Console(highlight=False, markup=False)
-    console.print(table, width=None if console.is_terminal else 200)
 
 
 def _plain(value: Any) -> str:

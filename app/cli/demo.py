@@ -17,6 +17,7 @@ import click
 
 from app import contract, settings
 from app.cli.common import examples
+from app.cli.serve import check_port
 from models import database, enrollment, programs, schema, tokens
 from models.clock import system_clock
 
@@ -55,14 +56,22 @@ OTHERS = (
 @click.option("--port", type=int, help="LOYALTY_PORT")
 def command(*, host: str | None, port: int | None) -> None:
     """Serve a throwaway database with fictional guests, and print a curl command that finds some of them."""
-    with tempfile.TemporaryDirectory(prefix="loyalty-demo-") as directory:
-        url = f"sqlite:///{directory}/demo.db"
-        chosen = settings.load({**os.environ, "LOYALTY_DATABASE_URL": url}, host=host, port=port)
-        token = _fill(url)
-        with _serving(chosen) as server:
-            click.echo(_curl(chosen, token))
-            click.echo("Paste the command above into another terminal. Ctrl+C ends the demo.", err=True)
-            server.wait()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="loyalty-demo-") as directory:
+            url = f"sqlite:///{directory}/demo.db"
+            chosen = settings.load({**os.environ, "LOYALTY_DATABASE_URL": url}, host=host, port=port)
+            check_port(chosen)
+            _run(chosen, _fill(url))
+    except KeyboardInterrupt:
+        click.echo("The demo has ended; its database is gone.", err=True)
+
+
+def _run(chosen: settings.Settings, token: str) -> None:
+    with _serving(chosen) as server:
+        click.echo(_curl(chosen, token))
+        click.echo("Paste the command above into another terminal. Ctrl+C ends the demo.", err=True)
+        server.wait()
 
 
 def _fill(url: str) -> str:
@@ -103,13 +112,10 @@ def _serving(chosen: settings.Settings) -> Iterator[subprocess.Popen]:
         "LOYALTY_HOST": chosen.host,
         "LOYALTY_PORT": str(chosen.port),
     }
-    signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment)
     try:
         _await_answer(f"http://{_address(chosen)}/readyz", server)
         yield server
-    except KeyboardInterrupt:
-        click.echo("The demo has ended; its database is gone.", err=True)
     finally:
         server.terminate()
         server.wait()

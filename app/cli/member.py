@@ -1,17 +1,23 @@
 """`loyalty member`: members and their memberships, for the operator."""
 
 import datetime
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import click
+import inflection
 
+from app import contract, problems, validation
 from app.cli.common import examples, json_option, opened, program_option, show_json, show_one
+from app.languages import DEFAULT, translate
+from handlers import schemas
 from models import enrollment, history, memberships, programs, search
 from models.clock import system_clock
 from models.errors import UnknownMembership
 
 _ID = "PROVIDER_MEMBERSHIP_ID"
+LARGEST_POINTS = 2**63 - 1  # what the column holds
 
 
 @click.group("member")
@@ -32,9 +38,11 @@ class _Moment(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime.datetime:
         try:
             moment = datetime.datetime.fromisoformat(value)
-        except ValueError:
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+            moment.astimezone(datetime.UTC)
+        except (ValueError, OverflowError):
             self.fail("give it as 2027-12-31T23:59:59+01:00.", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+        return moment
 
 
 @command.command(
@@ -46,18 +54,22 @@ class _Moment(click.ParamType):
 @_person_options
 @click.option("--membership-number", help="A number from elsewhere; without, one is made after the pattern.")
 @click.option("--tier")
-@click.option("--points", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--points", type=click.IntRange(0, LARGEST_POINTS), default=0, show_default=True)
 @click.option("--expires-at", type=_Moment(), help="Such as 2027-12-31T23:59:59+01:00; never, if not given.")
 @click.option("--deeplink-url", help="Where staff can see the membership in your own system.")
-@click.option("--status", type=click.Choice(["pending", "enrolled"]), default="enrolled", show_default=True)
+@click.option(
+    "--status",
+    type=click.Choice([programs.Status.PENDING.value, programs.Status.ENROLLED.value]),
+    default=programs.Status.ENROLLED.value,
+    show_default=True,
+)
 @click.option("--shares-email", is_flag=True, help="Allow that another member has this e-mail, as families do.")
 @program_option
 @json_option
 def add(*, program: str | None, as_json: bool, status: str, shares_email: bool, **given: Any) -> None:
     """Add a member with a membership."""
     customer = _customer(given)
-    if not customer.get("last_name"):
-        raise click.UsageError("A member needs at least --last-name.")
+    _check(customer, given)
     expiry = given["expires_at"]
     with opened():
         membership = enrollment.add_member(
@@ -76,12 +88,38 @@ def add(*, program: str | None, as_json: bool, status: str, shares_email: bool, 
     show_one(_without_none(membership), as_json=as_json)
 
 
+def _check(customer: dict, given: dict) -> None:
+    """Do nothing if the server could show this member as the contract wants it.
+
+    Raises:
+        click.UsageError: it could not.
+    """
+    if given["membership_number"] is not None and not _is_told(given["membership_number"]):
+        raise click.UsageError("--membership-number: A number cannot be blank; leave it out to have one made.")
+    operation = (api := contract.load()).operations["handlers.members.enroll_customer"]
+    request = {"mews_enterprise_id": uuid.UUID(int=0), "customer": customer}
+    try:
+        validation.check(api, operation, schemas.enroll_customer_request.dump(request))
+    except problems.Problem as problem:
+        first = problem.fields[0]
+        option = "--" + inflection.dasherize(inflection.underscore(str(first.path[-1])))
+        raise click.UsageError(f"{option}: {translate(first.detail, DEFAULT)}") from None
+    shown = {"provider_membership_id": "", "membership_number": "", "status": programs.Status.ENROLLED.value}
+    membership = schemas.membership.dump(shown | {"deeplink_url": given["deeplink_url"]})
+    if operation.answer is not None and not operation.answer.is_valid({"membership": membership}):
+        raise click.UsageError("--deeplink-url: This is no URL.")
+
+
 def _customer(given: dict) -> dict:
-    person = {name: given[name] for name in enrollment.PERSON_FIELDS if given[name]}
+    person = {name: given[name] for name in enrollment.PERSON_FIELDS if _is_told(given[name])}
     if "birthday" in person:
         person["birthday"] = person["birthday"].date()
-    address = {name: given[name] for name in enrollment.ADDRESS_FIELDS if given[name]}
+    address = {name: given[name] for name in enrollment.ADDRESS_FIELDS if _is_told(given[name])}
     return person | ({"address": address} if address else {})
+
+
+def _is_told(value: Any) -> bool:
+    return value is not None and str(value).strip() != ""
 
 
 def _without_none(values: dict) -> dict:

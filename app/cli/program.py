@@ -3,7 +3,7 @@
 import click
 
 from app import contract
-from app.cli.common import examples, json_option, opened, show, show_one
+from app.cli.common import Name, examples, json_option, opened, show, show_one
 from models import numbers, programs
 from models.clock import system_clock
 from models.tables import Program
@@ -46,7 +46,7 @@ def _leaves(api: contract.Contract, schema: dict, prefix: str) -> list[str]:
         "loyalty program add club --requires-confirmation --required-field lastName --required-field email",
     )
 )
-@click.argument("name")
+@click.argument("name", type=Name())
 @click.option("--requires-confirmation", is_flag=True, help="New memberships are pending until confirmed.")
 @click.option(
     "--required-field",
@@ -67,8 +67,8 @@ def _leaves(api: contract.Contract, schema: dict, prefix: str) -> list[str]:
     "--visible-status",
     "visible_statuses",
     multiple=True,
-    type=click.Choice(list(programs.Status)),
-    default=programs.DEFAULT_VISIBLE_STATUSES,
+    type=click.Choice([status.value for status in programs.Status]),
+    default=[status.value for status in programs.DEFAULT_VISIBLE_STATUSES],
     show_default=True,
     help="Status of memberships that a search finds; may be repeated.",
 )
@@ -87,6 +87,7 @@ def add(  # one parameter for each option
     unknown = sorted(set(required_fields) - set(_enrollable_fields()))
     if unknown:
         raise click.UsageError(f"{unknown[0]} is no field of an enrollment: {', '.join(_enrollable_fields())}.")
+    numbers.check_pattern(number_pattern)
     required = () if no_required_fields else required_fields or programs.DEFAULT_REQUIRED_FIELDS
     with opened():
         program = programs.add_program(

@@ -1,8 +1,13 @@
 """`loyalty serve`: the server."""
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
+import sys
 import tempfile
+from collections.abc import Iterator
 
 import click
 
@@ -27,14 +32,46 @@ METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 def command(*, host: str | None, port: int | None, workers: int | None, base_path: str | None) -> None:
     """Serve the contract until the process is told to stop (SIGTERM lets running requests finish)."""
     chosen = settings.load(host=host, port=port, workers=workers, base_path=base_path)
-    with opened() as database:
-        pass
-    database.close_all()  # before worker processes are forked
-    directory = tempfile.mkdtemp(prefix="loyalty-metrics-")
-    os.environ[METRICS_DIRECTORY] = directory
-    from app import server
+    check_port(chosen)
+    with _metrics_directory():
+        from app import application, openapi31, server
 
-    try:
+        try:
+            application.check(chosen)
+        except openapi31.MissingHandlers as error:
+            raise click.ClickException(str(error)) from None
+        with opened() as database:
+            pass
+        database.close_all()  # before worker processes are forked
         server.run(chosen)
+
+
+def check_port(chosen: settings.Settings) -> None:
+    """Do nothing if the address to listen at is free.
+
+    Raises:
+        click.ClickException: it is taken, or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((chosen.host, chosen.port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Cannot listen at {chosen.host} port {chosen.port} ({error.strerror}): "
+                "choose another with LOYALTY_HOST and LOYALTY_PORT."
+            ) from None
+
+
+@contextlib.contextmanager
+def _metrics_directory() -> Iterator[None]:
+    """Give the worker processes a folder to share their metrics in, and remove it when this process ends."""
+    owner = os.getpid()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Gunicorn takes over
+    directory = os.environ[METRICS_DIRECTORY] = tempfile.mkdtemp(prefix="loyalty-metrics-")
+    try:
+        yield
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if os.getpid() == owner:  # a worker process that exits passes here as well
+            shutil.rmtree(directory, ignore_errors=True)

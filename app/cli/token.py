@@ -4,7 +4,7 @@ import datetime
 
 import click
 
-from app.cli.common import examples, json_option, opened, show, show_one
+from app.cli.common import Name, examples, json_option, opened, show, show_one
 from models import programs, tokens
 from models.clock import system_clock
 from models.tables import Token
@@ -27,7 +27,7 @@ def _row(token: Token) -> dict:
 
 
 @command.command(epilog=examples("loyalty token create mews-2027", "loyalty token create mews-2027 --json"))
-@click.argument("name")
+@click.argument("name", type=Name())
 @click.option(
     "--days",
     type=click.IntRange(1, 3650),

@@ -120,14 +120,12 @@ def taken_port() -> Iterator[int]:
         thread.join()
 
 
-@pytest.mark.xfail(strict=True, reason="whoever answers at the port is taken for the demo's server")
 def test_demo_on_a_taken_port_says_so_and_prints_no_command(tmp_path, taken_port):
     with running(tmp_path, "demo", "--port", str(taken_port)) as demo:
         assert demo.stdout.readline() == ""
         assert demo.wait(timeout=SECONDS) != 0
 
 
-@pytest.mark.xfail(strict=True, reason="SIGTERM is handled only once the server has been started")
 def test_demo_that_is_ended_early_leaves_nothing(tmp_path):
     with running(tmp_path, "demo", "--port", str(free_port())) as demo:
         deadline = time.monotonic() + SECONDS

@@ -182,8 +182,9 @@ def _take(event: Any, verdict: Verdict) -> None:
 
 
 def _failures(recorder: Any, verdict: Verdict) -> Iterator[tuple[str, str]]:
-    for interaction in recorder.interactions.values():
-        verdict.statuses[recorder.label, interaction.response.status_code if interaction.response else 0] += 1
+    for case_id, interaction in recorder.interactions.items():
+        operation = recorder.cases[case_id].value.operation.label  # a walk along the links has a label of its own
+        verdict.statuses[operation, interaction.response.status_code if interaction.response else 0] += 1
     for case_id, checks in recorder.checks.items():
         for check in checks:
             if check.status == Status.SUCCESS:

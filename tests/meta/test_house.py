@@ -16,7 +16,6 @@ from packaging.utils import canonicalize_name
 
 from app import contract
 from app.openapi31 import ContractApp, HandlerResolver, MissingHandlers, middlewares, stray_handlers
-from app.validation import BodyMiddleware
 
 ROOT = Path(__file__).parents[2]
 OURS = {"app", "handlers", "models", "codegen", "tests"}
@@ -25,7 +24,6 @@ GENERATED = ROOT / "handlers" / "schemas.py"
 LONGEST_MODULE, LONGEST_CREATE_APP = 300, 40
 # Numbers that happen to equal a limit of the contract, and have nothing to do with it.
 COINCIDENCES = {("app/validation.py", 100): "the longest unknown name that a pointer repeats"}
-STATUSES_IN_THE_COMMAND_LINE = pytest.mark.xfail(strict=True, reason="`member add --status` spells its two choices")
 
 
 def modules(*packages: str) -> list[Path]:
@@ -93,11 +91,7 @@ def test_the_contract_alone_says_its_paths_and_limits(path, document):
     assert {number for number in numbers if (relative(path), number) not in COINCIDENCES} == set()
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[STATUSES_IN_THE_COMMAND_LINE] if path.name == "member.py" else []) for path in WRITTEN],
-    ids=relative,
-)
+@pytest.mark.parametrize("path", WRITTEN, ids=relative)
 def test_the_contract_alone_says_its_allowed_values(path, document):
     allowed = {value for schema in walk(document) if isinstance(schema.get("enum"), list) for value in schema["enum"]}
     assert allowed
@@ -153,16 +147,16 @@ def test_modules_are_short():
     assert {name: length for name, length in lengths.items() if length >= LONGEST_MODULE} == {}
 
 
-def test_connexion_is_touched_in_two_modules_and_privately_in_one():
+def test_connexion_is_touched_in_one_module():
     touching = {relative(path) for path in modules("app", "handlers", "models") if "connexion" in imported(path)}
-    assert touching == {"app/openapi31.py", "app/validation.py"}
+    assert touching == {"app/openapi31.py"}
     private = {relative(path) for path in modules("app") if "_middleware_app" in path.read_text()}
     assert private == {"app/openapi31.py"}
 
 
 def test_connexion_calls_the_bridge_that_stands_in_its_private_attribute():
     """It moves with a release of connexion: then `app.openapi31.ContractApp.replace_bridge` must follow."""
-    app = ContractApp(__name__, middlewares=middlewares(BodyMiddleware))
+    app = ContractApp(__name__, middlewares=middlewares())
     assert hasattr(app._middleware_app, "asgi_app")
     called = []
 

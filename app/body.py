@@ -1,0 +1,44 @@
+"""From the bytes of a request's body to the checked value that its handler gets."""
+
+from collections.abc import Callable
+from typing import Any
+
+from app import wire
+from app.contract import Contract, Operation
+from app.validation import check
+
+
+class BodyOperation:
+    """Reads, parses and checks the body of one operation, and hands the value on to its handler."""
+
+    def __init__(self, next_app: Callable, contract: Contract, operation: Operation) -> None:
+        self._next_app = next_app
+        self._contract = contract
+        self._operation = operation
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Serve one request, whose body the next layers find parsed in connexion's context as `payload`."""
+        body = await wire.read_body(receive)
+        if body is None:
+            return
+        scope["extensions"].setdefault("connexion_context", {})["payload"] = self._payload(scope, body)
+
+        async def replay() -> dict:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._next_app(scope, replay, send)
+
+    def _payload(self, scope: dict, body: bytes) -> Any:
+        if self._operation.body is None:
+            return None
+        wire.check_media_type(scope["headers"])
+        if not body.strip():
+            if self._operation.body_required:
+                raise wire.missing_body()
+            return None
+        try:
+            payload = wire.parse(body)
+            check(self._contract, self._operation, payload)
+        except RecursionError:
+            raise wire.nested_too_deeply() from None
+        return payload
