@@ -59,7 +59,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
     )
     app.app.extensions["loyalty_backend"] = backend
     app.replace_bridge(Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit))
-    app.add_contract(api, base_path=settings.base_path)
+    app.add_contract(api, base_path=settings.base_path, ignore_unknown=settings.unknown_fields == "ignore")
     for name in stray_handlers(api):
         log.warning("stray handler", function=name)
     return _with_edge(app, api, backend, settings)

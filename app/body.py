@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from app import wire
+from app import telemetry, wire
 from app.contract import Contract, Operation
 from app.validation import check
 
@@ -11,10 +11,11 @@ from app.validation import check
 class BodyOperation:
     """Reads, parses and checks the body of one operation, and hands the value on to its handler."""
 
-    def __init__(self, next_app: Callable, contract: Contract, operation: Operation) -> None:
+    def __init__(self, next_app: Callable, contract: Contract, operation: Operation, *, ignore_unknown: bool) -> None:
         self._next_app = next_app
         self._contract = contract
         self._operation = operation
+        self._ignore_unknown = ignore_unknown
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request, whose body the next layers find parsed in connexion's context as `payload`."""
@@ -38,7 +39,9 @@ class BodyOperation:
             return None
         try:
             payload = wire.parse(body)
-            check(self._contract, self._operation, payload)
+            ignored = check(self._contract, self._operation, payload, ignore_unknown=self._ignore_unknown)
         except RecursionError:
             raise wire.nested_too_deeply() from None
+        for name in ignored:
+            telemetry.record_unknown_field(self._operation.operation_id, name)
         return payload

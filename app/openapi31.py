@@ -30,13 +30,14 @@ class MissingHandlers(Exception):
 
 
 class _BodyAPI(RoutedAPI[BodyOperation]):
-    def __init__(self, *args: Any, contract: Contract, **options: Any) -> None:
+    def __init__(self, *args: Any, contract: Contract, ignore_unknown: bool, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._contract = contract
+        self._contract, self._ignore_unknown = contract, ignore_unknown
         self.add_paths()
 
     def make_operation(self, operation: Any) -> BodyOperation:
-        return BodyOperation(self.next_app, self._contract, self._contract.operations[operation.operation_id])
+        found = self._contract.operations[operation.operation_id]
+        return BodyOperation(self.next_app, self._contract, found, ignore_unknown=self._ignore_unknown)
 
 
 class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
@@ -77,11 +78,11 @@ class OpenAPI31Specification(OpenAPISpecification):
 class ContractApp(connexion.FlaskApp):
     """A FlaskApp whose API is an OpenAPI 3.1 document."""
 
-    def add_contract(self, contract: Contract, *, base_path: str) -> None:
-        """Serve the contract below `base_path`; it reaches the `add_api` of every middleware as `contract`."""
+    def add_contract(self, contract: Contract, *, base_path: str, **options: Any) -> None:
+        """Serve the contract below `base_path`; it and the options reach the `add_api` of every middleware."""
         specification = OpenAPI31Specification(contract.document)
         defaults = self.middleware.options.__dict__
-        self.middleware.apis.append(API(specification, base_path=base_path, **defaults, contract=contract))
+        self.middleware.apis.append(API(specification, base_path=base_path, **defaults, contract=contract, **options))
 
     bridge: Bridge
 

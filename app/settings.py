@@ -71,6 +71,12 @@ class Settings:
         "package.module:factory of a loyalty system in place of the built-in one; see docs/integrate.md.",
         default="",
     )
+    unknown_fields: str = _setting(
+        "refuse, or ignore for the day when Mews sends a new field before this server knows it; ignored ones are "
+        "counted in the metric loyalty_unknown_fields_total.",
+        default="refuse",
+        check=validate.OneOf(["refuse", "ignore"]),
+    )
     validate_responses: bool = _setting(
         "Check every answer against the contract before it is sent; one that fails becomes a 500.", default=False
     )

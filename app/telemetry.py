@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from typing import Any
@@ -21,6 +22,13 @@ _SECONDS = prometheus_client.Histogram(
     ["operation"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8),
 )
+_UNKNOWN_FIELDS = prometheus_client.Counter(
+    "loyalty_unknown_fields", "Fields that the contract does not have, and that were ignored.", ["operation", "field"]
+)
+# Names come from outside, so neither their number nor their form is left to chance.
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+MOST_FIELD_NAMES = 50
+_field_names: set[str] = set()
 
 
 def _without_exception_text(_: Any, __: str, event: dict) -> dict:
@@ -85,6 +93,13 @@ def record_request(operation: str, status: int, problem: str, seconds: float) ->
     """
     _REQUESTS.labels(operation, status, problem).inc()
     _SECONDS.labels(operation).observe(seconds)
+
+
+def record_unknown_field(operation: str, name: str) -> None:
+    """Count a field that was ignored, by its name; under `other` if it is no plain name or one too many."""
+    if len(_field_names) < MOST_FIELD_NAMES and _FIELD_NAME.fullmatch(name):
+        _field_names.add(name)
+    _UNKNOWN_FIELDS.labels(operation, name if name in _field_names else "other").inc()
 
 
 def render_metrics() -> bytes:

@@ -52,28 +52,43 @@ _UNEXPECTED = Message(N_("The contract has no such field here."))
 _CRITERIA = Message(
     N_("The filter holds no accepted combination of fields; the missing ones of the nearest are listed.")
 )
+_UNKNOWN_FIELD = ("additionalProperties", "unevaluatedProperties")
 # A longer name of an unknown field is not repeated in a pointer.
 _LONGEST_NAME = 100
 
 Path = tuple[str | int, ...]
 
 
-def check(contract: Contract, operation: Operation, body: Any) -> None:
-    """Do nothing if the body is what the contract says.
+def check(contract: Contract, operation: Operation, body: Any, *, ignore_unknown: bool = False) -> list[str]:
+    """Return the names of unknown fields that were ignored, if the body is otherwise what the contract says.
+
+    Args:
+        contract: where the combinations of a filter are looked up.
+        operation: whose body it is.
+        body: the parsed JSON.
+        ignore_unknown: take fields that a closed schema does not have, instead of refusing them.
 
     Raises:
         Problem: 400, with every error of the body (up to a bound that keeps answers small).
     """
     if operation.body is None or operation.body.is_valid(body):
-        return
+        return []
+    ignored: list[str] = []
     fields: dict[tuple[str, Path], FieldProblem] = {}
     only_criteria = True
-    for error in operation.body.iter_errors(_shortened(body)):
+    shortened = _shortened(body)
+    for error in operation.body.iter_errors(shortened):
+        kind: Any = error.kind
+        if ignore_unknown and kind.name in _UNKNOWN_FIELD:
+            ignored += kind.unexpected
+            continue
         only_criteria = only_criteria and _is_combination(error)
         for field in _field_problems(contract, error):
             fields.setdefault((field.name, field.path), field)
         if len(fields) >= MOST_FIELD_ERRORS:
             break
+    if ignored and not fields and shortened == body:
+        return ignored
     if only_criteria:
         raise Problem(INVALID_CRITERIA, _CRITERIA, list(fields.values()))
     raise Problem(BAD_REQUEST, FIELDS_DETAIL, list(fields.values()))
@@ -91,7 +106,7 @@ def _field_problems(contract: Contract, error: jsonschema_rs.ValidationError) ->
     path = tuple(error.instance_path)
     if kind.name == "required":
         yield FieldProblem(FIELD_REQUIRED, (*path, kind.property), _REQUIRED)
-    elif kind.name in ("additionalProperties", "unevaluatedProperties"):
+    elif kind.name in _UNKNOWN_FIELD:
         for name in kind.unexpected:
             place = (*path, name) if len(name) <= _LONGEST_NAME else path
             yield FieldProblem(FIELD_NOT_ALLOWED_VALUE, place, _UNEXPECTED)
