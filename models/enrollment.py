@@ -1,5 +1,6 @@
 """Enrollment: one person, one membership, however often and however many at once ask for it."""
 
+import contextlib
 import datetime
 import json
 
@@ -150,22 +151,13 @@ def insert_membership(
         NumbersExhausted: no free number was found.
     """
     given = {"points": 0, "provider_membership_id": str(uuid_utils.uuid7())} | values
+    given |= {"program": program.id, "member": member_id, "status": status.value, "created_at": now}
     for _ in range(1 if membership_number else NUMBER_ATTEMPTS):
         number = membership_number or numbers.make_number(program.number_pattern)
-        try:
-            with database.atomic():
-                identifier = Membership.insert(
-                    program=program.id,
-                    member=member_id,
-                    membership_number=number,
-                    number_key=folding.number_key(number),
-                    status=status.value,
-                    created_at=now,
-                    **given,
-                ).execute()
-        except peewee.IntegrityError:
-            continue
-        return rows(Membership.select().where(Membership.id == identifier))[0]
+        named = {"membership_number": number, "number_key": folding.number_key(number)}
+        with contextlib.suppress(peewee.IntegrityError), database.atomic():
+            identifier = Membership.insert(**given, **named).execute()
+            return rows(Membership.select().where(Membership.id == identifier))[0]
     if membership_number:
         raise AlreadyExists("This membership number is taken; give another or none.")
     raise NumbersExhausted("The program's number pattern has no free number; give it more digits.")

@@ -1,5 +1,6 @@
 """Databases and servers: every test that asks for `server` runs on SQLite and on Postgres."""
 
+import contextlib
 import pathlib
 import tempfile
 import uuid
@@ -67,3 +68,15 @@ def server(running_server: support.Server) -> support.Server:
     """A running server with an empty program; `models.tables` reads its rows within `models.database.session()`."""
     support.clear(running_server.database_url)
     return running_server
+
+
+@pytest.fixture
+def start(database_url: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., support.Server]]:
+    """A function that starts a server on a prepared database of its own, with the settings given."""
+    token = support.prepare(database_url)
+    with contextlib.ExitStack() as stack:
+
+        def run(**settings: str) -> support.Server:
+            return stack.enter_context(support.gunicorn(database_url, token, tmp_path / "server.log", **settings))
+
+        yield run

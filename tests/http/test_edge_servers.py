@@ -31,18 +31,6 @@ NOTHING_HERE = "There is nothing at this address."
 RECOVERED_AFTER_SECONDS = 5
 
 
-@pytest.fixture
-def start(database_url, tmp_path):
-    """A function that starts a server on a prepared database of its own, with the settings given."""
-    token = support.prepare(database_url)
-    with contextlib.ExitStack() as stack:
-
-        def run(**settings: str) -> support.Server:
-            return stack.enter_context(support.gunicorn(database_url, token, tmp_path / "server.log", **settings))
-
-        yield run
-
-
 only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 

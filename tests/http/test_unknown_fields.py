@@ -1,24 +1,9 @@
 """Fields that Mews may send before the contract here has them: refused, or taken and counted."""
 
-import contextlib
-
-import pytest
-
 from tests import support
 from tests.support import GUEST, HOTEL, UNEXPECTED, assert_problem
 
 NEWER = {"mewsEnterpriseId": HOTEL, "loyaltyTier": "x", "memberFilter": {"email": GUEST["email"], "room": {"a": [1]}}}
-
-
-@pytest.fixture
-def start(database_url, tmp_path):
-    token = support.prepare(database_url)
-    with contextlib.ExitStack() as stack:
-
-        def run(**settings: str) -> support.Server:
-            return stack.enter_context(support.gunicorn(database_url, token, tmp_path / "server.log", **settings))
-
-        yield run
 
 
 def test_by_default_each_is_refused_at_its_place(server):
