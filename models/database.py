@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import pathlib
+import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ database = peewee.DatabaseProxy()
 # for a pooled connection a quarter, so that the database gives up before the request does.
 STATEMENT_SHARE, BUSY_SHARE, POOL_SHARE = 0.75, 0.5, 0.25
 IDLE_CONNECTION_SECONDS = 300
+WAL_ATTEMPTS, WAL_PAUSE_SECONDS = 100, 0.1
 
 
 class UtcDateTimeField(peewee.Field):
@@ -102,7 +104,6 @@ def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> P
         check_same_thread=False,
         pragmas=[
             ("busy_timeout", int(deadline * BUSY_SHARE * 1000)),
-            ("journal_mode", "wal"),
             ("synchronous", "full"),
             ("foreign_keys", "on"),
             ("temp_store", "memory"),
@@ -128,6 +129,25 @@ def _open_postgres(url: str, deadline: float, **pool: float) -> PooledDatabase:
         options=f"{given.get('options') or ''} {statement_timeout}".strip(),
         **pool,
     )
+
+
+def use_write_ahead_log(opened: peewee.Database) -> None:
+    """Turn a SQLite file to WAL, in which it stays; nothing for Postgres.
+
+    Not a pragma of every connection: of processes that turn a new file at once, SQLite lets one wait for nothing and
+    fail, whatever the busy timeout.
+
+    Raises:
+        DatabaseUnavailable: others kept it from being turned.
+    """
+    if not isinstance(opened, peewee.SqliteDatabase):
+        return
+    for _ in range(WAL_ATTEMPTS):
+        with contextlib.suppress(peewee.OperationalError):
+            if opened.pragma("journal_mode", "wal") == "wal":
+                return
+        time.sleep(WAL_PAUSE_SECONDS)
+    raise DatabaseUnavailable("The SQLite file is kept busy by others; try again when they are done.")
 
 
 def rows(query: Any) -> list[dict]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import peewee
 from playhouse.migrations import Migration, Runner
 
+from models.database import use_write_ahead_log
 from models.errors import SchemaOutdated
 from models.programs import ensure_default_program
 
@@ -49,6 +50,7 @@ def upgrade(database: peewee.Database, now: datetime.datetime) -> list[str]:
 
     A database without any program gets the default one.
     """
+    use_write_ahead_log(database)
     with _exclusive(database):
         applied = Runner(database, str(MIGRATIONS)).up()
         ensure_default_program(now)

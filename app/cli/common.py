@@ -55,6 +55,7 @@ def opened(*, check: bool = True) -> Iterator[PooledDatabase]:
     """
     connected = database.connect(settings.load().database_url, create=True)
     with database.session():
+        database.use_write_ahead_log(connected)
         if check and schema.is_empty(connected):
             schema.upgrade(connected, system_clock())
             click.echo("The database was empty; its tables were created.", err=True)

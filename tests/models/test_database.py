@@ -1,0 +1,43 @@
+"""How a database is opened."""
+
+import pytest
+
+from models import database, errors
+from tests import support
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_sqlite_is_opened_as_it_must_be_for_many_writers_and_a_power_cut(database_url):
+    support.prepare(database_url)
+    opened = database.connect(database_url, deadline=3.0)
+    with database.session():
+        assert opened.journal_mode == "wal"
+        assert opened.synchronous == 2  # full
+        assert opened.foreign_keys == 1
+        assert opened.pragma("busy_timeout") == 1500
+        with opened.atomic():
+            assert opened.connection().in_transaction
+    opened.close_all()
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_libpq_uri_keeps_its_options_beside_our_time_limits(database_url):
+    joined = "&" if "?" in database_url else "?"
+    opened = database.connect(f"{database_url}{joined}options=-c%20application_name%3Dfrontdesk", deadline=2.0)
+    with database.session():
+        shown = [opened.execute_sql(f"SHOW {name}").fetchone()[0] for name in ("application_name", "statement_timeout")]
+    opened.close_all()
+    assert shown == ["frontdesk", "1500ms"]
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite://x.db", "sqlite:///:memory:", "postgresql://[", "nonsense", ""])
+def test_other_urls_are_refused(url):
+    with pytest.raises(errors.InvalidDatabaseUrl):
+        database.connect(url)
+
+
+def test_a_server_never_makes_an_empty_database_of_a_missing_file(tmp_path):
+    database.connect(f"sqlite:///{tmp_path}/missing.db")
+    with pytest.raises(errors.DatabaseUnavailable), database.session():
+        pass
+    assert list(tmp_path.iterdir()) == []
