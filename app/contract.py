@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,8 @@ def handler_name(operation: dict) -> str:
 
 
 def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+    """Return a key as a step of an RFC 6901 pointer in URI fragment form."""
+    return urllib.parse.quote(key.replace("~", "~0").replace("/", "~1"), safe="~")
 
 
 def _template_pattern(path: str) -> str:
