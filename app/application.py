@@ -17,7 +17,7 @@ from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handl
 from app.probes import Probes
 from app.security import BearerSecurity, TokenStore
 from app.settings import InvalidSetting, Settings
-from models import database
+from models import database, schema
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
 
@@ -68,7 +68,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
 def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings: Settings) -> Callable:
     app = edge.Deadline(app, settings.request_deadline)
     app = edge.ExactPaths(app, api, settings.base_path)
-    app = Probes(app, backend)
+    app = Probes(app, lambda: check_health(backend))
     app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
     app = edge.ProblemDocuments(app, api)
     return edge.Observed(app)
@@ -83,6 +83,17 @@ async def _lifespan(
     getattr(backend, "shutdown", lambda: None)()
     tokens.shutdown()
     opened.close_all()
+
+
+def check_health(backend: Backend) -> None:
+    """Return if requests can be served: the database of the tokens answers, and so does the loyalty system.
+
+    Raises:
+        DatabaseUnavailable: they cannot.
+    """
+    with database.session():
+        schema.check(database.database.obj)
+    backend.health()
 
 
 def check(settings: Settings) -> None:
@@ -128,7 +139,7 @@ def _adapt(function: Callable, operation: contract.Operation, *, validate: bool)
         state = context.of(flask.request.environ["asgi.scope"])
         flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
         answer = function(body=payload) if operation.body else function()
-        if validate and operation.answer is not None:
+        if validate:
             _check_answer(operation, answer)
         return flask.Response(orjson.dumps(answer), mimetype=contract.JSON)
 
@@ -136,8 +147,7 @@ def _adapt(function: Callable, operation: contract.Operation, *, validate: bool)
 
 
 def _check_answer(operation: contract.Operation, answer: Any) -> None:
-    assert operation.answer is not None
-    if not operation.answer.is_valid(answer):
+    if operation.answer is not None and not operation.answer.is_valid(answer):
         places = sorted({problems.pointer(error.instance_path) for error in operation.answer.iter_errors(answer)})
         log.error("invalid answer", operation=operation.operation_id, pointers=places)
         raise InvalidAnswer("the answer breaks the contract")

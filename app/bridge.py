@@ -47,17 +47,16 @@ class Bridge:
         await send({"type": "http.response.body", "body": answer})
 
     async def _run_in_thread(self, scope: dict, body: bytes) -> Any:
-        context = contextvars.copy_context()
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
         self._admitted += 1
-        job = asyncio.get_running_loop().run_in_executor(self._executor, context.run, self._run, scope, body)
-        job.add_done_callback(self._release)
-        # A thread cannot be stopped: past the deadline the request is answered, the job goes on and keeps its place.
-        return await asyncio.shield(job)
+        job = self._executor.submit(context.run, self._run, scope, body)
+        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
+        # Past the deadline a job that waits is taken out of the line. One that runs cannot be stopped: it keeps its
+        # place until its end.
+        return await asyncio.wrap_future(job)
 
-    def _release(self, job: asyncio.Future) -> None:
+    def _release(self) -> None:
         self._admitted -= 1
-        if not job.cancelled():
-            job.exception()  # of a request that was answered already: seen, so that asyncio does not print it
 
     def _run(self, scope: dict, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         started: dict[str, Any] = {}

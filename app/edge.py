@@ -1,6 +1,7 @@
-"""The layers around the contract: request id, log and metrics, probes, problems, exact paths, limits, deadline."""
+"""The layers around the contract: request id, log and metrics, problems, exact paths, limits, deadline."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,8 @@ from app.problems import (
 )
 
 REQUEST_ID_HEADER = "X-Request-Id"
+# How much of a body that is too large is read to no purpose: so many times the limit, for so long.
+DRAIN_LIMITS, DRAIN_SECONDS = 8, 1.0
 _KNOWN_METHODS = {method.upper() for method in METHODS}
 log = structlog.get_logger("loyalty.request")
 
@@ -165,7 +168,7 @@ class Limits:
         """
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        self._check_head(scope)
+        await self._check_head(scope, receive)
         received = 0
 
         async def counted() -> Any:
@@ -173,12 +176,12 @@ class Limits:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._body_limit:
-                raise self._too_large()
+                raise await self._too_large(receive)
             return message
 
         return await self._app(scope, counted, send)
 
-    def _check_head(self, scope: dict) -> None:
+    async def _check_head(self, scope: dict, receive: Callable) -> None:
         size = len(scope["raw_path"]) + len(scope["query_string"])
         size += sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
         if size > self._head_limit or not scope["query_string"].isascii():
@@ -186,9 +189,18 @@ class Limits:
             raise Problem(BAD_REQUEST, Message(detail, {"limit": self._head_limit}), headers={"Connection": "close"})
         declared = [value for name, value in scope["headers"] if name == b"content-length"]
         if any(int(value) > self._body_limit for value in declared):
-            raise self._too_large()
+            raise await self._too_large(receive)
 
-    def _too_large(self) -> Problem:
+    async def _too_large(self, receive: Callable) -> Problem:
+        """Read on for a moment: of a connection that is closed in the middle, a client may not see the answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                left = DRAIN_LIMITS * self._body_limit
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        break
         detail = Message(N_("The body may have %(limit)s bytes."), {"limit": self._body_limit})
         return Problem(BAD_REQUEST, detail, headers={"Connection": "close"})
 

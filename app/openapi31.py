@@ -22,7 +22,7 @@ from connexion.spec import OpenAPISpecification
 
 from app.body import BodyOperation
 from app.bridge import Bridge
-from app.contract import Contract, handler_name
+from app.contract import Contract
 
 
 class MissingHandlers(Exception):
@@ -109,12 +109,7 @@ class HandlerResolver(Resolver):
         ]
         if missing:
             raise MissingHandlers("The contract has operations without a handler: " + "; ".join(missing))
-        self._names = {
-            operation["operationId"]: handler_name(operation)
-            for item in contract.document["paths"].values()
-            for operation in item.values()
-            if isinstance(operation, dict) and "operationId" in operation
-        }
+        self._names = {operation.operation_id: name for name, operation in contract.operations.items()}
         self._functions = {
             name: adapt(function, contract.operations[name]) for name, function in functions.items() if function
         }

@@ -9,7 +9,6 @@ import prometheus_client
 from app import telemetry
 from app.languages import N_, Message
 from app.problems import METHOD_NOT_ALLOWED, NOT_READY, Problem
-from models.backend import Backend
 from models.errors import DatabaseUnavailable
 
 PATIENCE_SECONDS = 2.0
@@ -18,9 +17,9 @@ PATIENCE_SECONDS = 2.0
 class Probes:
     """Answers the probes and passes everything else on."""
 
-    def __init__(self, app: Callable, backend: Backend) -> None:
+    def __init__(self, app: Callable, check_health: Callable[[], None]) -> None:
         self._app = app
-        self._backend = backend
+        self._check_health = check_health
         self._check: asyncio.Task | None = None
         self._probes = {b"/livez": self._livez, b"/readyz": self._readyz, b"/metrics": self._metrics}
 
@@ -48,7 +47,7 @@ class Probes:
     async def _readyz(self) -> tuple[str, bytes]:
         if self._check is None or self._check.done():
             # However many ask at once, one look at the database answers them all.
-            self._check = asyncio.create_task(asyncio.to_thread(self._backend.health))
+            self._check = asyncio.create_task(asyncio.to_thread(self._check_health))
         try:
             await asyncio.wait_for(asyncio.shield(self._check), PATIENCE_SECONDS)
         except (DatabaseUnavailable, TimeoutError):

@@ -35,11 +35,12 @@ class TokenStore:
         self._believed.pop(token, None)
         if not tokens.is_well_formed(token):
             return None
+        until = time.monotonic() + BELIEF_SECONDS  # from before the look-up, however long that takes
         found = await asyncio.get_running_loop().run_in_executor(self._executor, self._verify, token)
         if found is not None:
             if len(self._believed) >= MOST_BELIEVED:
                 self._believed.clear()
-            self._believed[token] = (time.monotonic() + BELIEF_SECONDS, found)
+            self._believed[token] = (until, found)
         return found
 
     def _verify(self, token: str) -> tokens.Identity | None:

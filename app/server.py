@@ -1,6 +1,7 @@
 """Gunicorn with uvicorn's worker: worker processes, signals, and the bounds that HTTP parsing needs."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,7 @@ class NotHttp1(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP/1.1 with a bound on the size of a request's head, and on the time until it is complete."""
 
+    _is_begun = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -39,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start waiting for the rest of a further head."""
         super().on_message_begin()
+        self._is_begun = True
         self._await_head()
 
     def on_headers_complete(self) -> None:
@@ -48,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
             NotHttp1: the parser makes of it a 400 and closes the connection.
         """
         self._stop_waiting()
+        self._is_begun = False
         # The parser takes the body of a request with `Upgrade` for the next request on the connection.
         if self.parser.should_upgrade() or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise NotHttp1
@@ -80,7 +84,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         self._stop_waiting()
-        if not self.transport.is_closing():
+        if not self._is_begun:  # an answer that nobody asked for would be taken for that to the first request
+            self.transport.close()
+        elif not self.transport.is_closing():
             self.send_400_response("Invalid HTTP request received.")
 
 
@@ -96,6 +102,11 @@ class LoyaltyWorker(UvicornWorker):
         "server_header": False,
         "date_header": True,
     }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # The base class gave it Gunicorn's handlers, of which there are none: Python would print it as plain text.
+        logging.getLogger("uvicorn.error").propagate = True
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop uvicorn too when Gunicorn asks for a quick end; its own worker would only note it."""

@@ -9,6 +9,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 PREFIX = "LOYALTY_"
+# By this variable worker processes share their metrics. It counts when prometheus_client is first imported.
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 # Client-side variables (tests, certification) that the server knows as such and does not read.
 RESERVED = {"LOYALTY_TOKEN"}
 _CONVERTERS: dict[Any, type[fields.Field]] = {

@@ -11,14 +11,12 @@ import prometheus_client
 import structlog
 from prometheus_client import multiprocess
 
-# By this variable worker processes share their metrics. It counts when prometheus_client is first imported, so
-# `loyalty serve` sets it before this module is.
-METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+from app.settings import METRICS_DIRECTORY
 
 _REQUESTS = prometheus_client.Counter("loyalty_requests", "Requests answered.", ["operation", "status", "problem"])
 _SECONDS = prometheus_client.Histogram(
     "loyalty_request_seconds",
-    "Time from the first byte of a request's head to the end of its answer.",
+    "Time from the end of a request's head to the end of its answer.",
     ["operation"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8),
 )
@@ -89,7 +87,7 @@ def record_request(operation: str, status: int, problem: str, seconds: float) ->
         operation: the operationId, or another name from a bounded set.
         status: the HTTP status.
         problem: the name of the problem type; empty for a success.
-        seconds: from the head's arrival to the end of the answer.
+        seconds: from the end of the head to the end of the answer.
     """
     _REQUESTS.labels(operation, status, problem).inc()
     _SECONDS.labels(operation).observe(seconds)

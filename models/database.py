@@ -13,6 +13,7 @@ import psycopg.conninfo
 from playhouse.pool import MaxConnectionsExceeded, PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 from models.errors import DatabaseUnavailable, InvalidDatabaseUrl
+from models.writers import WriterQueue
 
 database = peewee.DatabaseProxy()
 
@@ -58,7 +59,7 @@ def connect(url: str, *, connections: int = 2, deadline: float = 4.0, create: bo
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or a libpq URI (`postgresql://...`).
         connections: size of the pool, for this process.
         deadline: seconds that a request may take; the database's own time limits are parts of it.
-        create: make the SQLite file if it is missing; a server never does, lest it serve an empty database.
+        create: make the SQLite file if it is missing; worker processes never do, lest they serve an empty database.
 
     Raises:
         InvalidDatabaseUrl: the URL has another scheme or no database.
@@ -95,9 +96,9 @@ def sqlite_path(url: str) -> pathlib.Path:
 
 
 def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> PooledDatabase:
-    path = urllib.parse.quote(str(sqlite_path(url).absolute()))
-    return PooledSqliteDatabase(
-        f"file:{path}?mode={'rwc' if create else 'rw'}",
+    path = sqlite_path(url).absolute()
+    opened = PooledSqliteDatabase(
+        f"file:{urllib.parse.quote(str(path))}?mode={'rwc' if create else 'rw'}",
         uri=True,
         # A deferred transaction that turns from reading to writing fails at once under WAL, whatever the timeout.
         lock_type="immediate",
@@ -112,6 +113,8 @@ def _open_sqlite(url: str, deadline: float, *, create: bool, **pool: float) -> P
         ],
         **pool,
     )
+    opened.writers = WriterQueue(path.with_name(f"{path.name}-writers"), deadline * BUSY_SHARE)
+    return opened
 
 
 def _open_postgres(url: str, deadline: float, **pool: float) -> PooledDatabase:
@@ -153,6 +156,18 @@ def use_write_ahead_log(opened: peewee.Database) -> None:
 def rows(query: Any) -> list[dict]:
     """Run a select query and return its rows by column name."""
     return list(query.dicts())
+
+
+@contextlib.contextmanager
+def transaction() -> Iterator[None]:
+    """Hold a transaction for a use-case that writes; on SQLite, after waiting for the turn to write.
+
+    Raises:
+        DatabaseUnavailable: the turn did not come in time.
+    """
+    writers = getattr(database.obj, "writers", None)
+    with writers.turn() if writers else contextlib.nullcontext(), database.atomic():
+        yield
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import uuid_utils
 
 from models import folding, history, matching, numbers
 from models.caller import Caller
-from models.database import database, rows
+from models.database import database, rows, transaction
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
 from models.programs import Status, locate_and_record
@@ -35,7 +35,7 @@ def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
         InvalidFields: a field that the program requires is missing, or the e-mail belongs to someone with
             another name.
     """
-    with database.atomic():
+    with transaction():
         program, enterprise_id = locate_and_record(caller, now)
         _require_fields(program, customer)
         row = _existing(program, customer)
@@ -98,7 +98,11 @@ def _existing(program: Program, customer: dict) -> dict | None:
     known = [row for row in found if matching.names_compatible(name, (row["first_name"], row["last_name"]))]
     if found and not known:
         raise InvalidFields(FieldError(FieldFault.DUPLICATE, ("customer", "email")))
-    return min(known, key=lambda row: row["is_imported"], default=None)
+
+    def preference(row: dict) -> tuple:  # in a family that shares an e-mail, Maria is not Marie
+        return not matching.names_equal(name, (row["first_name"], row["last_name"])), row["is_imported"]
+
+    return min(known, key=preference, default=None)
 
 
 def _create(program: Program, customer: dict, now: datetime.datetime) -> tuple[dict, bool]:
@@ -185,7 +189,7 @@ def add_member(
     Raises:
         AlreadyExists: the person is a member already, or the number is taken.
     """
-    with database.atomic():
+    with transaction():
         identity = None if shares_identity else identity_key(customer)
         member_id = insert_member(program, customer, identity, now)
         if member_id is None:

@@ -59,7 +59,8 @@ def email_key(email: str | None) -> str | None:
 def phone_keys(phone_number: str | None, country_code: str | None) -> list[str]:
     """Return the keys by which a phone number may be found, the most telling first.
 
-    E.164 where libphonenumber can parse it (with the address's country as region), then its digits alone.
+    E.164 where libphonenumber can parse it (with the address's country as region), then its digits as given, and last
+    those without the country.
     """
     if not phone_number:
         return []
@@ -82,7 +83,7 @@ def country_key(country_code: str | None) -> str | None:
 
 
 def number_key(membership_number: str | None) -> str | None:
-    """Return a membership number without case, spaces and hyphens."""
+    """Return a membership number, or a postal code, without case, spaces and hyphens."""
     folded = fold(membership_number)
     return bounded(folded.replace(" ", "")) if folded else None
 
@@ -93,9 +94,11 @@ def member_keys(customer: dict) -> dict:
     phones = phone_keys(customer.get("phone_number"), address.get("country_code"))
     return {
         "email_key": email_key(customer.get("email")),
-        "phone_key": phones[0] if phones else None,
+        "phone_key": next((key for key in phones if key.startswith("+")), None),
+        "phone_digits_key": phones[-1] if phones and not phones[-1].startswith("+") else None,
         "first_name_key": bounded(fold(customer.get("first_name"))),
         "last_name_key": bounded(fold(customer.get("last_name"))),
         "city_key": bounded(fold(address.get("city"))),
+        "postal_code_key": number_key(address.get("postal_code")),
         "key_version": KEY_VERSION,
     }

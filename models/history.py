@@ -1,7 +1,6 @@
 """The append-only history: every change of a membership leaves one row in the change's own transaction."""
 
 import datetime
-import uuid
 
 from models.caller import Caller
 from models.tables import Event
@@ -16,7 +15,7 @@ def record(
     *,
     caller: Caller | None = None,
     enterprise_id: int | None = None,
-    mews_customer_id: uuid.UUID | None = None,
+    mews_customer_id: str | None = None,
 ) -> None:
     """Append one event; without a caller it was the operator.
 
@@ -35,7 +34,7 @@ def record(
         actor=caller.token_name if caller else OPERATOR,
         request_id=caller.request_id if caller else None,
         enterprise=enterprise_id,
-        mews_customer_id=str(mews_customer_id) if mews_customer_id else None,
+        mews_customer_id=mews_customer_id or None,
     ).execute()
 
 

@@ -5,12 +5,13 @@ that fails is dropped: the next request brings it up again.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import peewee
 
-from models.database import session
+from models.database import session, transaction
 from models.errors import DatabaseUnavailable
 
 # While the database is stuck, what cannot be written is not piled up.
@@ -22,17 +23,16 @@ class Later:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="later")
-        self._waiting = 0
+        self._free_places = threading.BoundedSemaphore(MOST_WAITING)
 
     def run(self, function: Callable, *arguments: object) -> None:
         """Run a function with a connection, soon; if too many wait already, never."""
-        if self._waiting < MOST_WAITING:
-            self._waiting += 1
+        if self._free_places.acquire(blocking=False):
             self._executor.submit(self._run, function, *arguments)
 
     def _run(self, function: Callable, *arguments: object) -> None:
-        self._waiting -= 1
-        with contextlib.suppress(DatabaseUnavailable, peewee.DatabaseError), session():
+        self._free_places.release()
+        with contextlib.suppress(DatabaseUnavailable, peewee.DatabaseError), session(), transaction():
             function(*arguments)
 
     def shutdown(self) -> None:

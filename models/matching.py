@@ -65,6 +65,12 @@ def first_names_compatible(one: str | None, other: str | None) -> bool:
     return _similar(one, other) or _is_nickname(one, other) or longer[: len(shorter)] == shorter
 
 
+def names_equal(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
+    """Tell whether two (first name, last name) pairs, as given, are the same after folding, in either order."""
+    names, other_names = [tuple(map(folding.fold, pair)) for pair in (one, other)]
+    return names in (other_names, other_names[::-1])
+
+
 def names_compatible(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
     """Tell whether two (first name, last name) pairs, as given, may be one person's, in either order."""
     (first, last), (other_first, other_last) = [tuple(map(folding.fold, pair)) for pair in (one, other)]
@@ -83,7 +89,6 @@ def filter_keys(member_filter: dict) -> dict:
         "provider_membership_id": (member_filter.get("provider_membership_id") or "").strip() or None,
         "number_key": folding.number_key(member_filter.get("membership_number")),
         "phone_keys": folding.phone_keys(member_filter.get("phone_number"), member_filter.get("country_code")),
-        "postal_code": folding.number_key(member_filter.get("postal_code")),
         "country_code": folding.country_key(member_filter.get("country_code")),
     }
 
@@ -102,7 +107,8 @@ def blocking_keys(wanted: dict) -> list[dict]:
         {"last_name_key": last, "first_name_key": first},
         {"last_name_key": first, "first_name_key": last},
         {"last_name_key": last, "city_key": city},
-        *({"phone_key": key} for key in wanted["phone_keys"]),
+        {"last_name_key": last, "postal_code_key": wanted["postal_code_key"]},
+        *({"phone_key" if key.startswith("+") else "phone_digits_key": key} for key in wanted["phone_keys"]),
     ]
     return [block for block in blocks if all(block.values())]
 
@@ -130,7 +136,7 @@ def _comparison(wanted: dict, candidate: dict) -> dict[str, bool | None]:
         "first_name": first,
         "last_name": last,
         "phone_number": _compare_phones(wanted["phone_keys"], candidate),
-        "postal_code": _equal(wanted["postal_code"], folding.number_key(candidate["postal_code"])),
+        "postal_code": _equal(wanted["postal_code_key"], candidate["postal_code_key"]),
         "city": _equal(wanted["city_key"], candidate["city_key"]),
         "country_code": _equal(wanted["country_code"], folding.country_key(candidate["country_code"])),
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models import history
 from models.caller import Caller
-from models.database import database, rows
+from models.database import database, rows, transaction
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Status, locate_and_record
 from models.tables import Link, Member, Membership, Program
@@ -96,21 +96,21 @@ def link(
         UnknownMembership: the program has no such membership.
         MembershipNotLinkable: it is to be linked, but canceled or declined.
     """
-    with database.atomic():
+    with transaction():
         program, enterprise_id = locate_and_record(caller, now)
         row = _locked(program, provider_membership_id)
         if is_linked:
             changed = _add_link(row, enterprise_id, mews_customer_id, now)
         else:
             changed = _remove_links(row, enterprise_id, mews_customer_id)
-        if changed:
+        for customer in changed:
             history.record(
                 "linked" if is_linked else "unlinked",
                 row["id"],
                 now,
                 caller=caller,
                 enterprise_id=enterprise_id,
-                mews_customer_id=mews_customer_id,
+                mews_customer_id=customer,
             )
     return describe(row, now)
 
@@ -129,28 +129,28 @@ def _locked(program: Program, provider_membership_id: str) -> dict:
     return found[0]
 
 
-def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> bool:
+def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> list[str]:
+    """Add a link and return its customer, in a list that is empty if the link exists (the empty text: no customer)."""
     if current_status(row["status"], row["expires_at"], now) not in LINKABLE:
         raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
+    customer = str(mews_customer_id or "")
     added = (
-        Link.insert(
-            membership=row["id"],
-            enterprise=enterprise_id,
-            mews_customer_id=str(mews_customer_id or ""),
-            created_at=now,
-        )
+        Link.insert(membership=row["id"], enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
         .on_conflict_ignore()
         .as_rowcount()
         .execute()
     )
-    return added > 0
+    return [customer] if added else []
 
 
-def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> bool:
-    links = Link.delete().where(Link.membership == row["id"], Link.enterprise == enterprise_id)
+def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> list[str]:
+    """Remove one link, or without a customer all of the hotel, and return their customers."""
+    ended = (Link.membership == row["id"]) & (Link.enterprise == enterprise_id)
     if mews_customer_id is not None:
-        links = links.where(Link.mews_customer_id == str(mews_customer_id))
-    return links.execute() > 0
+        ended &= Link.mews_customer_id == str(mews_customer_id)
+    customers = [link["mews_customer_id"] for link in rows(Link.select().where(ended).order_by(Link.id))]
+    Link.delete().where(ended).execute()
+    return customers
 
 
 def change_status(program: Program, provider_membership_id: str, status: Status, now: datetime.datetime) -> dict:
@@ -160,13 +160,12 @@ def change_status(program: Program, provider_membership_id: str, status: Status,
         UnknownMembership: the program has no such membership.
         IllegalTransition: its present status does not lead there.
     """
-    with database.atomic():
+    with transaction():
         row = _locked(program, provider_membership_id)
         present = current_status(row["status"], row["expires_at"], now)
         if present not in TRANSITIONS[status]:
             raise IllegalTransition(f"A membership that is {present} cannot become {status}.")
-        expired = row["status"] != present
-        if expired and status == Status.ENROLLED:
+        if current_status(status, row["expires_at"], now) != status:
             raise IllegalTransition("A membership that has expired cannot become enrolled again.")
         Membership.update(status=status.value).where(Membership.id == row["id"]).execute()
         history.record(status.value, row["id"], now)
@@ -179,7 +178,7 @@ def delete(program: Program, provider_membership_id: str, now: datetime.datetime
     Raises:
         UnknownMembership: the program has no such membership.
     """
-    with database.atomic():
+    with transaction():
         row = _locked(program, provider_membership_id)
         Link.delete().where(Link.membership == row["id"]).execute()
         Member.update(dict.fromkeys(PERSONAL_FIELDS)).where(Member.id == row["member"]).execute()

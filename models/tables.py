@@ -56,10 +56,12 @@ class Member(Table):
     country_subdivision_code = peewee.TextField(null=True)
     identity_key = peewee.CharField(KEY_LENGTH, null=True)
     email_key = peewee.CharField(KEY_LENGTH, null=True)
-    phone_key = peewee.CharField(KEY_LENGTH, null=True)
+    phone_key = peewee.CharField(KEY_LENGTH, null=True)  # E.164
+    phone_digits_key = peewee.CharField(KEY_LENGTH, null=True)  # for numbers that come without their country
     first_name_key = peewee.CharField(KEY_LENGTH, null=True)
     last_name_key = peewee.CharField(KEY_LENGTH, null=True)
     city_key = peewee.CharField(KEY_LENGTH, null=True)
+    postal_code_key = peewee.CharField(KEY_LENGTH, null=True)
     key_version = peewee.SmallIntegerField()
     created_at = UtcDateTimeField()
 
@@ -68,8 +70,10 @@ class Member(Table):
             (("program", "identity_key"), True),
             (("program", "email_key"), False),
             (("program", "phone_key"), False),
+            (("program", "phone_digits_key"), False),
             (("program", "last_name_key", "first_name_key"), False),
             (("program", "last_name_key", "city_key"), False),
+            (("program", "last_name_key", "postal_code_key"), False),
         )
 
 

@@ -20,6 +20,7 @@ from app import contract, settings
 from app.application import create_app
 from app.server import BoundedProtocol
 from models import database, memberships, programs, schema, tokens
+from models.caller import Caller
 from models.clock import system_clock
 from models.tables import TABLES, Membership, Program, Token
 
@@ -256,3 +257,8 @@ def _await(ready: Callable[[], bool]) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the server did not start; see its log")
+
+
+def caller(hotel: str = HOTEL) -> Caller:
+    """Who asks, where a test calls a use-case itself."""
+    return Caller(mews_enterprise_id=uuid.UUID(hotel), token_name="tests")

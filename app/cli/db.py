@@ -1,5 +1,7 @@
 """`loyalty db`: the database's schema."""
 
+import datetime
+
 import click
 
 from app.cli.common import examples, json_option, opened, show
@@ -35,7 +37,10 @@ def status(*, as_json: bool) -> None:
     """List the migrations, with when each was applied. Exit code 1 while some are pending."""
     with opened(check=False) as database:
         migrations = schema.status(database)
-    rows = [{"name": migration.name, "applied": migration.applied} for migration in migrations]
+    rows = [
+        {"name": migration.name, "applied": migration.applied and migration.applied.astimezone(datetime.UTC)}
+        for migration in migrations
+    ]
     show(rows, as_json=as_json, title="Migrations", key="migrations")
     if any(migration.applied is None for migration in migrations):
         raise click.ClickException("Some migrations are pending: run `loyalty db upgrade`.")

@@ -14,9 +14,6 @@ import click
 from app import settings
 from app.cli.common import examples, opened
 
-# See app.telemetry, which must not be imported before this is set.
-METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-
 
 @click.command(
     "serve",
@@ -33,7 +30,7 @@ def command(*, host: str | None, port: int | None, workers: int | None, base_pat
     """Serve the contract until the process is told to stop (SIGTERM lets running requests finish)."""
     chosen = settings.load(host=host, port=port, workers=workers, base_path=base_path)
     check_port(chosen)
-    with _metrics_directory():
+    with _metrics_directory():  # before anything imports prometheus_client
         from app import application, openapi31, server
 
         try:
@@ -69,7 +66,7 @@ def _metrics_directory() -> Iterator[None]:
     """Give the worker processes a folder to share their metrics in, and remove it when this process ends."""
     owner = os.getpid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Gunicorn takes over
-    directory = os.environ[METRICS_DIRECTORY] = tempfile.mkdtemp(prefix="loyalty-metrics-")
+    directory = os.environ[settings.METRICS_DIRECTORY] = tempfile.mkdtemp(prefix="loyalty-metrics-")
     try:
         yield
     finally:

@@ -62,9 +62,11 @@ class Member(Model):
     identity_key = CharField(null=True, max_length=64)
     email_key = CharField(null=True, max_length=64)
     phone_key = CharField(null=True, max_length=64)
+    phone_digits_key = CharField(null=True, max_length=64)
     first_name_key = CharField(null=True, max_length=64)
     last_name_key = CharField(null=True, max_length=64)
     city_key = CharField(null=True, max_length=64)
+    postal_code_key = CharField(null=True, max_length=64)
     key_version = SmallIntegerField()
     created_at = Moment()
 
@@ -74,8 +76,10 @@ class Member(Model):
             (("program", "identity_key"), True),
             (("program", "email_key"), False),
             (("program", "phone_key"), False),
+            (("program", "phone_digits_key"), False),
             (("program", "last_name_key", "first_name_key"), False),
             (("program", "last_name_key", "city_key"), False),
+            (("program", "last_name_key", "postal_code_key"), False),
         )
 
 

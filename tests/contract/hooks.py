@@ -23,7 +23,7 @@ SLOWEST_ANSWER_SECONDS = 8
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict) -> None:
-    """Read `email` as `idn-email`, as the server says it does (design decision 14), and link the operations.
+    """Read `email` as `idn-email`, as the server says it does (docs/interpretations.md), and link the operations.
 
     Without the first Schemathesis would send `jürgen@example.com` as an invalid address and complain that it is taken.
     The links make the stateful phase feed what an enrollment answers to the other operations.
@@ -91,12 +91,12 @@ def text_with_nul(error: dict, name: str, value: Any) -> bool:
 
 
 def email_of_an_earlier_case(error: dict, name: str, value: Any) -> bool:
-    """An e-mail that an earlier case enrolled under another name: valid by the schema, refused by decision 3."""
+    """An e-mail that an earlier case enrolled under another name: valid by the schema, and refused."""
     return error["type"] == PROBLEM + "core/field-duplicate" and error["pointer"] == "#/customer/email"
 
 
 def date_beyond_python(error: dict, name: str, value: Any) -> bool:
-    """The year 0 and the second 60: RFC 3339 allows them, Python can not hold them, so decision 15 makes them 400."""
+    """The year 0 and the second 60: RFC 3339 allows them, Python can not hold them, so they are 400."""
     if error["type"] != PROBLEM + "core/field-invalid-format" or not re.match(r"\d{4}-\d\d-\d\d", str(value)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""POST /members/search: the documented answers, and what the design says about who is found, and in which order."""
+"""POST /members/search: the documented answers, and what docs/interpretations.md says of who is found, and in which order."""
 
 import dataclasses
 import datetime
@@ -287,3 +287,18 @@ def test_the_program_says_which_statuses_are_visible(server, guest):
     assert found(server, email=GUEST["email"]) == []
     support.alter(guest["providerMembershipId"], status="declined")
     assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]
+
+
+def test_what_has_become_canceled_by_expiry_is_as_visible_as_canceled(server, guest):
+    support.set_policy(visible_statuses=["enrolled"])
+    support.alter(guest["providerMembershipId"], expires_at=PAST)
+    assert found(server, email=GUEST["email"]) == []
+
+
+def test_a_phone_number_without_its_country_finds_one_with_it(server):
+    known = {"firstName": "Aloisius", "lastName": "Pembertom", "phoneNumber": "+1 646 555 0171"}
+    identifier = server.enroll(known).json()["membership"]["providerMembershipId"]
+    misspelled = {"firstName": "Aloysius", "lastName": "Pemberton"}
+    for number in ("646 555 0171", "+16465550171"):
+        assert found(server, **misspelled, phoneNumber=number) == [identifier]
+    assert found(server, **misspelled, phoneNumber="646 555 0172") == []

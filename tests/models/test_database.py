@@ -1,5 +1,8 @@
 """How a database is opened."""
 
+import concurrent.futures
+import time
+
 import pytest
 
 from models import database, errors
@@ -28,6 +31,18 @@ def test_a_libpq_uri_keeps_its_options_beside_our_time_limits(database_url):
         shown = [opened.execute_sql(f"SHOW {name}").fetchone()[0] for name in ("application_name", "statement_timeout")]
     opened.close_all()
     assert shown == ["frontdesk", "1500ms"]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+def test_who_finds_no_free_connection_waits_a_quarter_of_the_deadline(database_url):
+    support.prepare(database_url)
+    opened = database.connect(database_url, connections=1, deadline=2.0)
+    with database.session():
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(1) as executor, pytest.raises(errors.DatabaseUnavailable):
+            executor.submit(lambda: database.session().__enter__()).result()
+        assert 0.4 < time.monotonic() - started < 1.9
+    opened.close_all()
 
 
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite://x.db", "sqlite:///:memory:", "postgresql://[", "nonsense", ""])

@@ -1,4 +1,4 @@
-"""Keys and name compatibility, as the design decides them."""
+"""Keys and name compatibility, as docs/interpretations.md has them."""
 
 import pytest
 

@@ -1,0 +1,95 @@
+"""Many at once, for longer than one burst; and what is left of requests that were given up."""
+
+import concurrent.futures
+import itertools
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from app import server as app_server
+from models.clock import system_clock
+from models.database import sqlite_path
+from models.tables import Member
+from tests import support
+from tests.support import HOTEL, OPERATIONS
+
+CLIENTS, ROUNDS = 30, 12
+
+
+def test_clients_that_enroll_without_pause_are_all_served(start):
+    """A writer that only tries again until a timeout starves: one burst does not show it."""
+    server = start(LOYALTY_WORKERS="4")
+    numbers = itertools.count()
+
+    def enroll(_: int) -> list[int]:
+        guests = ({"firstName": "Ann", "lastName": "Lee", "email": f"{next(numbers)}@a.cz"} for _ in range(ROUNDS))
+        return [server.enroll(guest).status_code for guest in guests]
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as executor:
+        statuses = [status for answers in executor.map(enroll, range(CLIENTS)) for status in answers]
+    assert statuses == [200] * CLIENTS * ROUNDS
+    assert support.count(Member) == CLIENTS * ROUNDS
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_was_given_up_while_it_waited_is_not_done_later(start):
+    settings = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_REQUEST_DEADLINE": "1"}
+    server = start(LOYALTY_WORKERS="1", LOYALTY_THREADS="1", **settings)
+    guests = [{"firstName": "Ann", "lastName": "1.4", "email": f"{number}@a.cz"} for number in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(len(guests)) as executor:
+        answers = list(executor.map(server.enroll, guests))
+    assert [answer.status_code for answer in answers] == [408] * len(guests)
+    assert server.list(["a"]).status_code == 200  # nobody stands before it but the one that ran
+    time.sleep(0.2)
+    found = [len(server.search({"email": guest["email"]}).json()["members"]) for guest in guests]
+    assert sum(found) == 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_server_with_another_backend_is_not_ready_without_the_database_of_its_tokens(start, database_url):
+    server = start(LOYALTY_BACKEND="tests.http.memory_backend:MemoryBackend", LOYALTY_WORKERS="1")
+    sqlite_path(database_url).unlink()
+    assert server.client.get(f"{server.url}/readyz").status_code == 503
+
+
+def test_every_line_of_the_log_is_json_whatever_was_sent(start):
+    server = start()
+    for sent in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"):
+        with socket.create_connection((server.host, server.port), timeout=5) as connection:
+            connection.sendall(sent)
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+    server.search({"email": "a@b.cz"})
+    lines = [line for line in server.log.read_text().splitlines() if line]
+    assert any(json.loads(line)["event"] == "Invalid HTTP request received." for line in lines)
+
+
+def test_a_client_that_sends_too_much_still_reads_why(start):
+    """It writes all of its body before it looks for an answer."""
+    server = start(LOYALTY_BODY_LIMIT="65536")
+    operation = OPERATIONS["searchMembers"]
+    for _ in range(10):
+        body = json.dumps({"mewsEnterpriseId": HOTEL, "memberFilter": {"lastName": "x" * 400_000}}).encode()
+        headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{server.url}{operation.path}", body, headers, method=operation.method)
+        with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request, timeout=5):
+            pass
+        with refused.value as answer:
+            assert answer.code == 400
+            assert json.load(answer)["detail"] == "The body may have 65536 bytes."
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("sent", "received"), [(b"", b""), (b"GET /livez HT", b"HTTP/1.1 400")])
+def test_a_head_that_does_not_come_ends_the_connection(database_url, monkeypatch, sent, received):
+    monkeypatch.setattr(app_server, "HEAD_SECONDS", 0.3)
+    token = support.prepare(database_url)
+    with (
+        support.threaded(database_url, token, system_clock) as server,
+        socket.create_connection((server.host, server.port), timeout=5) as connection,
+    ):
+        connection.sendall(sent)
+        assert connection.recv(100)[:12] == received
