@@ -37,7 +37,7 @@ check: lint types test ## All that CI checks.
 generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec.
 	$(BIN)/python -m codegen
 
-soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation.
+soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine.
 	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful
 
 lock: $(INSTALLED) ## Renew requirements.lock within the ranges of setup.cfg.

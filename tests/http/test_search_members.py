@@ -1,4 +1,4 @@
-"""POST /members/search: the documented answers, and what docs/interpretations.md says of who is found, and in which order."""
+"""POST /members/search: the documented answers; who is found, and in which order (docs/interpretations.md)."""
 
 import dataclasses
 import datetime
