@@ -24,7 +24,7 @@ run: $(INSTALLED) ## Serve a throwaway database with fictional guests on 127.0.0
 test: $(INSTALLED) ## Run all tests, on SQLite and on a Postgres of their own.
 	$(BIN)/python -m pytest -q
 
-lint: $(INSTALLED) ## Check style, and that generated code is what the spec generates.
+lint: $(INSTALLED) ## Check style, that generated code is what the spec generates, and that no handler is missing.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m codegen --check
@@ -34,7 +34,7 @@ types: $(INSTALLED) ## Check types.
 
 check: lint types test ## All that CI checks.
 
-generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec.
+generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec, and a stub for each operation without a handler.
 	$(BIN)/python -m codegen
 
 soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine.
