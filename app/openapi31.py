@@ -108,7 +108,9 @@ class HandlerResolver(Resolver):
             if functions[name] is None
         ]
         if missing:
-            raise MissingHandlers("The contract has operations without a handler: " + "; ".join(missing))
+            raise MissingHandlers(
+                "The contract has operations without a handler (`make generate` adds stubs): " + "; ".join(missing)
+            )
         self._names = {operation.operation_id: name for name, operation in contract.operations.items()}
         self._functions = {
             name: adapt(function, contract.operations[name]) for name, function in functions.items() if function
