@@ -70,7 +70,7 @@ class SchemaComparison:
             self._map(MAPS[name], old, new, within)
         elif name in SCHEMAS and isinstance(before, dict) and isinstance(after, dict):
             self.compare(old, new, within)
-        elif name in LISTS:
+        elif name in LISTS and REMOVED not in (before, after):
             self._branches(name, old, new, within)
         elif name == "required":
             self._required(old, new)
