@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=pathlib.Path)
 
 
-class _NotOpenAPI(click.ClickException):
+class _CannotCompare(click.ClickException):
     exit_code = 3  # 1 and 2 say something of the comparison, and 2 is click's own for words that it cannot use
 
 
@@ -43,8 +43,10 @@ def diff(*, old: pathlib.Path, new: pathlib.Path, as_json: bool) -> None:
 
     try:
         comparison = compare_files(old, new)
+    except ModuleNotFoundError as error:
+        raise _CannotCompare(f"This command needs the development tools, and {error.name} is not installed.") from None
     except NotOpenAPI as error:
-        raise _NotOpenAPI(str(error)) from None
+        raise _CannotCompare(str(error)) from None
     if as_json:
         show_json({"differences": _differences(comparison), "inferred": _inferred(comparison)})
     else:

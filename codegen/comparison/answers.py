@@ -2,7 +2,7 @@
 
 A sample stands for every answer of the old document that has its status and media type and whose schema takes it: so
 a renamed operation keeps its samples. Texts and numbers are as long and large as the server lets them be, since an
-answer repeats what Mews sent at enrollment. `tests/codegen/test_compare_answers.py` holds them against real ones.
+answer repeats what Mews sent at enrollment. `tests/codegen/test_compare_replay.py` holds them against real ones.
 """
 
 import datetime

@@ -66,7 +66,7 @@ def check(document: dict, name: str) -> None:
         first = (str(unexpected).strip() or type(unexpected).__name__).splitlines()[0].rstrip(".")
         raise NotOpenAPI(f"{name} is no OpenAPI 3.1 document: {first[:200]}.") from None
     if error is not None:
-        told = " ".join(error.message.split()).rstrip(".")
+        told = error.message.splitlines()[0].rstrip(".")
         shown = told if len(told) <= 200 else f"{told[:200]}..."
         raise NotOpenAPI(f"{name} is no OpenAPI 3.1 document: at {pointer(tuple(error.absolute_path))}, {shown}.")
 

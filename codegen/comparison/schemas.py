@@ -31,9 +31,10 @@ class SchemaComparison:
         """Note every difference between the schemas at two places; `within` are the pairs that it is part of."""
         self._findings.pair(old, new)
         self._texts(old, new)
-        old, new = self._meet(old, new)
-        if (old, new) in within:
+        ends = (self._findings.origin(followed(self._workspace, old)), followed(self._workspace, new))
+        if ends in within:  # a schema that contains itself
             return
+        old, new = self._meet(old, new)
         self._findings.pair(old, new)
         before, after = at(self._workspace, old), at(self._workspace, new)
         if not isinstance(before, dict) or not isinstance(after, dict):
@@ -43,7 +44,7 @@ class SchemaComparison:
         self._texts(old, new)
         for name in [*before, *(name for name in after if name not in before)]:
             if not is_text(name) and name not in IGNORED and name != "$ref":
-                self._keyword(name, (*old, name), (*new, name), within | {(old, new)})
+                self._keyword(name, (*old, name), (*new, name), within | {ends})
 
     def _meet(self, old: Place, new: Place) -> tuple[Place, Place]:
         """Follow references. Where they differ, the old one is replaced in the workspace by what it refers to.

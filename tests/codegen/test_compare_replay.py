@@ -17,6 +17,7 @@ from app.contract import JSON, Operation
 from app.problems import Problem
 from app.validation import check
 from codegen.compare import BREAKS_NOW, compare
+from codegen.comparison import answers
 from models import database, memberships, programs
 from models.clock import system_clock
 from tests import support
@@ -165,7 +166,7 @@ def failures(document: Document, operation: Operation, server: support.Server, r
     described = document.operation(operation.path, operation.method)
     if described is None:  # nobody calls it any more
         return
-    name, answers = operation.operation_id, [*recorded[operation.operation_id]]
+    name, given = operation.operation_id, [*recorded[operation.operation_id]]
     bodies = generated(document, described)
     yield from (f"refused: {body}" for body in bodies if is_refused(operation, body))
     control = server.call(name, usual_body(name)).status_code
@@ -173,8 +174,8 @@ def failures(document: Document, operation: Operation, server: support.Server, r
         status = server.call(name, **envelope).status_code
         if status != control:
             yield f"{status} (and not {control}): {envelope}"
-    answers += [Answer(server.call(name, body)) for body in bodies[:SENT_BODIES]]
-    for answer in answers:
+    given += [Answer(server.call(name, body)) for body in bodies[:SENT_BODIES]]
+    for answer in given:
         yield from document.faults(operation.path, operation.method, answer)
 
 
@@ -204,3 +205,31 @@ def test_breaks_now_is_what_really_fails(mutation: Mutation, replayed, took):
     breaks = compare(OLD, new).exit_code == BREAKS_NOW
     took.append(time.monotonic() - began)
     assert bool(failed) == breaks, failed[:3]
+
+
+def objects(node: object, place: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every object of a body, as a place (those of another status are at another) and the names that it has."""
+    if isinstance(node, list):
+        for item in node:
+            yield from objects(item, f"{place}/*")
+    elif isinstance(node, dict):
+        place = f"{place} {node.get('status', '')}"
+        yield place, set(node)
+        for name, value in node.items():
+            yield from objects(value, f"{place}/{name}")
+
+
+def test_the_server_always_sends_what_the_samples_always_have(replayed):
+    _, recorded = replayed
+    always: dict[tuple[str, str], set[str]] = {}
+    for sample in answers.samples():
+        for place, names in objects(sample.body):
+            key = (f"{sample.status} {sample.media_type}", place)
+            always[key] = always.get(key, names) & names
+    for answer in (answer for given in recorded.values() for answer in given):
+        for place, names in objects(answer.body):
+            assert always[f"{answer.status} {answer.media_type}", place] <= names
+        assert answers.headers(answer.status) <= answer.headers
+    pointed = {"providerMembershipId", "membershipNumber", "points", "status"}
+    assert always["200 application/json", " /membership enrolled"] == pointed
+    assert always["200 application/json", " /membership pending"] == {"providerMembershipId", "status"}
