@@ -58,8 +58,8 @@ class Difference:
         change: what changed, in one sentence.
         old: the place in the old document that it concerns, for what was inferred there.
         verdict: None until a schema's difference is judged.
-        edit: the place and value that make this one change in the old document; None where no schema changes.
-        uses: where the schema is used.
+        edits: for each use of the schema, the places and values that make this one change in the old document; none
+            where no schema changes.
         operations: which operations it concerns; none where it concerns all.
     """
 
@@ -67,9 +67,8 @@ class Difference:
     change: str
     old: Place
     verdict: Class | None = None
-    edit: tuple[Place, Any] | None = None
+    edits: dict[Use, list[tuple[Place, Any]]] = field(default_factory=dict)
     kind: Kind = Kind.OTHER
-    uses: list[Use] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
 
     @property
@@ -93,7 +92,8 @@ class Findings:
         """Keep a difference, or note that this operation has it too; the worst class stays."""
         kept = self._found.setdefault((difference.place, difference.change), difference)
         if kept is not difference:
-            kept.uses += [use for use in difference.uses if use not in kept.uses]
+            for use, edits in difference.edits.items():
+                kept.edits.setdefault(use, []).extend(edits)
             verdicts = [verdict for verdict in (kept.verdict, difference.verdict) if verdict]
             kept.verdict = min(verdicts, key=WORST_FIRST.index) if verdicts else None
         if operation and operation not in kept.operations:

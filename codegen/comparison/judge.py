@@ -28,10 +28,10 @@ class Judge:
     def judge(self, findings: Findings) -> None:
         """Give every difference of a schema its class, and add one where only several together break something."""
         uses: dict[Use, list[Difference]] = {}
-        for difference in [found for found in findings if found.edit]:
-            verdicts = [self._verdict(difference, use) for use in difference.uses]
+        for difference in [found for found in findings if found.edits]:
+            verdicts = [self._verdict(difference, use) for use in difference.edits]
             difference.verdict = min(verdicts, key=WORST_FIRST.index)
-            for use, verdict in zip(difference.uses, verdicts, strict=True):
+            for use, verdict in zip(difference.edits, verdicts, strict=True):
                 uses.setdefault(use, []).extend([difference] * (verdict is Class.BREAKS))
         for use, breaking in uses.items():
             if not breaking and self._breaks_whole(use):
@@ -41,9 +41,9 @@ class Judge:
     def _verdict(self, difference: Difference, use: Use) -> Class:
         if difference.kind is Kind.ANNOTATION:
             return Class.WORK
-        assert difference.edit is not None
-        place, value = difference.edit
-        trial = edited(self._workspace, place, as_served(value))
+        trial = self._workspace
+        for place, value in difference.edits[use]:
+            trial = edited(trial, place, as_served(value))
         if self._breaks_whole(use) and self._breaks(use, trial, use.old):
             return Class.BREAKS
         before, after = self._old(use.old), canonical(trial, use.old)

@@ -61,7 +61,7 @@ class OperationComparison:
         self._request_body(old, new)
         self._responses((*old, "responses"), (*new, "responses"))
         compare_security(self._workspace, self._findings, old, new, self._operation)
-        self._others(old, new)
+        self._others(old, new, COMPARED)
 
     def _names(self, old: Place, new: Place) -> None:
         before, after = (at(self._workspace, (*place, "operationId")) for place in (old, new))
@@ -76,9 +76,10 @@ class OperationComparison:
         elif left != right:
             self._note((*new, "tags"), "tags differ", (*old, "tags"), Class.TEXT)
 
-    def _others(self, old: Place, new: Place) -> None:
-        before, after = (at(self._workspace, place) for place in (old, new))
-        for name in sorted((before.keys() | after.keys()) - COMPARED):
+    def _others(self, old: Place, new: Place, compared: set[str]) -> None:
+        """Note that other members of an object differ, with whose details this server has nothing to do."""
+        before, after = (at(self._workspace, place, {}) for place in (old, new))
+        for name in sorted((before.keys() | after.keys()) - compared):
             if not is_text(name) and not same(before.get(name), after.get(name)):
                 place = (*new, name) if name in after else (*old, name)
                 self._note(place, f"{name} differs", (*old, name), Class.WORK)
@@ -140,10 +141,14 @@ class OperationComparison:
                 self._note((*new, status), f"the answer {status} is new", (*old, status), Class.WORK)
             else:
                 self._same_answer(status, (*old, status), (*new, status))
+        for status in sorted({answer.status for answer in answers.samples()}):
+            left, right = documented(before, status), documented(after, status)
+            if left and right and left != right:  # what we send as 401 may be told by `default` from now on
+                self._same_answer(status, (*old, left), (*new, right))
 
     def _gone_answer(self, status: str, old: Place, after: dict) -> None:
         sent = {answer.status for answer in answers.samples() if means(status, answer.status)}
-        undocumented = [one for one in sent if not any(means(key, one) for key in after)]
+        undocumented = [one for one in sent if not documented(after, one)]
         verdict = Class.BREAKS if undocumented or not sent else Class.WIDEN
         self._note(old, f"the answer {status} is gone", old, verdict)
 
@@ -154,39 +159,47 @@ class OperationComparison:
         compare_texts(self._workspace, self._findings, old, new, self._operation)
         self._contents("answer", (*old, "content"), (*new, "content"), status)
         self._headers((*old, "headers"), (*new, "headers"), status)
+        self._others(old, new, {"content", "headers"})
 
     def _headers(self, old: Place, new: Place, status: str) -> None:
         before, after = ({name.lower(): name for name in at(self._workspace, place, {})} for place in (old, new))
         for lower, name in after.items():
-            place = followed(self._workspace, (*new, name))
-            left = followed(self._workspace, (*old, before[lower])) if lower in before else (*old, name)
-            was, now = (at(self._workspace, one, {}).get("required", False) for one in (left, place))
-            if now and not was:
-                verdict = Class.WIDEN if lower in answers.headers(status) else Class.BREAKS
-                self._note(place, f"the header {name} is now required", left, verdict)
-            elif lower not in before:
-                self._note(place, f"the header {name} is new", left, Class.WIDEN)
-            elif not same(at(self._workspace, (*left, "schema")), at(self._workspace, (*place, "schema"))):
-                self._note((*place, "schema"), f"the schema of the header {name} differs", left, Class.WORK)
-            elif was and not now:
-                self._note(place, f"the header {name} is no longer required", left, Class.WIDEN)
+            left = followed(self._workspace, (*old, before.get(lower, name)))
+            self._header(lower, name, lower not in before, left, followed(self._workspace, (*new, name)), status)
         for lower in before.keys() - after.keys():
             self._note((*old, before[lower]), f"the header {before[lower]} is gone", (*old, before[lower]), Class.WIDEN)
 
+    def _header(self, lower: str, name: str, is_new: bool, old: Place, new: Place, status: str) -> None:
+        was, now = (at(self._workspace, (*place, "required"), False) for place in (old, new))
+        if now and not was:
+            verdict = Class.WIDEN if lower in answers.headers(status) else Class.BREAKS
+            self._note(new, f"the header {name} is now required", old, verdict)
+        elif is_new:
+            self._note(new, f"the header {name} is new", old, Class.WIDEN)
+        elif was and not now:
+            self._note(new, f"the header {name} is no longer required", old, Class.WIDEN)
+        if not is_new:
+            compare_texts(self._workspace, self._findings, old, new, self._operation)
+            self._others(old, new, {"required"})
+
     def _contents(self, side: str, old: Place, new: Place, status: str) -> None:
-        before, after = (at(self._workspace, place, {}) for place in (old, new))
-        for media_type in [*before, *(name for name in after if name not in before)]:
-            left, right = (*old, media_type), (*new, media_type)
+        before, after = (
+            {media_type.partition(";")[0].strip().lower(): media_type for media_type in at(self._workspace, place, {})}
+            for place in (old, new)
+        )
+        for name in [*before, *(name for name in after if name not in before)]:
+            left, right = (*old, before.get(name, name)), (*new, after.get(name, name))
             self._findings.pair(left, right)
-            if media_type not in after:
+            if name not in after:
                 verdict = Class.BREAKS if side == "answer" else Class.WIDEN
-                self._note(left, f"the media type {media_type} of the {side} is gone", left, verdict)
-            elif media_type not in before:
+                self._note(left, f"the media type {name} of the {side} is gone", left, verdict)
+            elif name not in before:
                 verdict = Class.WIDEN if side == "answer" else Class.BREAKS
-                self._note(right, f"the media type {media_type} of the {side} is new", left, verdict)
+                self._note(right, f"the media type {name} of the {side} is new", left, verdict)
             else:
                 compare_texts(self._workspace, self._findings, left, right, self._operation)
-                self._schemas(side, left, right, status, media_type)
+                self._others(left, right, {"schema"})
+                self._schemas(side, left, right, status, name)
 
     def _schemas(self, side: str, old: Place, new: Place, status: str = "", media_type: str = "") -> None:
         old, new = (*old, "schema"), (*new, "schema")
@@ -209,6 +222,11 @@ def operations(workspace: dict, side: str) -> dict[tuple[str, str], tuple[Place,
         for method in METHODS
         if method in at(workspace, place)
     }
+
+
+def documented(responses: dict, status: str) -> str | None:
+    """Return the key of `responses` that stands for a status: the status, its range, or `default`."""
+    return next((key for key in (status, f"{status[0]}XX", "default") if key in responses), None)
 
 
 def parameters(workspace: dict, operation: Place) -> dict[tuple[str, str], Place]:

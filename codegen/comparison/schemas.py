@@ -26,9 +26,13 @@ class SchemaComparison:
         self._workspace = workspace
         self._findings = findings
         self._use = use
+        self._seen: set[tuple[Place, Place]] = set()
 
     def compare(self, old: Place, new: Place, within: frozenset = frozenset()) -> None:
         """Note every difference between the schemas at two places; `within` are the pairs that it is part of."""
+        if (old, new) in self._seen:
+            return
+        self._seen.add((old, new))
         self._findings.pair(old, new)
         self._texts(old, new)
         ends = (self._findings.origin(followed(self._workspace, old)), followed(self._workspace, new))
@@ -136,7 +140,7 @@ class SchemaComparison:
 
     def _note(self, place: Place, change: str, old: Place, edit: tuple, kind: Kind = Kind.OTHER) -> None:
         origin = self._findings.origin
-        difference = Difference(origin(place), change, origin(old), edit=edit, kind=kind, uses=[self._use])
+        difference = Difference(origin(place), change, origin(old), edits={self._use: [edit]}, kind=kind)
         self._findings.add(difference, self._use.operation)
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from codegen.compare import Comparison, compare
 from codegen.comparison import documents, marks
+from codegen.comparison.documents import REMOVED
 from codegen.schemas import CONTRACT
 from tests.cli.commands import Loyalty
 from tests.codegen.compare_mutations import BREAKS, OLD, TEXT, WIDEN, WORK, add, both, m, move, put, renamed_component
@@ -260,3 +261,46 @@ def test_the_command_prints_a_table_or_json_and_exits_with_the_class(tmp_path, c
 def test_the_difference_is_work_where_it_cannot_be_proven():
     [difference] = compared(put("S/membership/properties/points/minimum", -5)).differences
     assert difference.verdict is WORK
+
+
+def test_an_answer_that_another_key_documents_is_compared_with_it():
+    problem = {"description": "", "content": {"application/problem+json": {"schema": {"required": ["code"]}}}}
+    comparison = compared(put("search/responses/401", REMOVED, "search/responses/default", problem))
+    place = "#/paths/~1members~1search/post/responses/default/content/application~1problem+json/schema/required"
+    assert ("breaks now", place) in found(comparison)
+
+
+def test_each_use_of_a_renamed_component_is_tried():
+    """The request (which comes first) takes what the answer must not have."""
+    comparison = compared(
+        move("S/address", "S/place"),
+        put("S/customer/properties/address", {"$ref": "#/components/schemas/place"}),
+        put("S/member/properties/address", {"$ref": "#/components/schemas/place"}),
+        put("S/place/properties/city/maxLength", 9),
+    )
+    [difference] = comparison.differences
+    assert (difference.verdict, difference.pointer) == (BREAKS, "#/components/schemas/place/properties/city/maxLength")
+    assert difference.operations == ["POST /members/search", "POST /members"]
+
+
+def test_a_media_type_has_no_case_and_no_parameters():
+    place = "search/requestBody/content/"
+    assert compared(move(f"{place}application~1json", f"{place}Application~1JSON; charset=utf-8")).differences == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "request_class", "answer_class"),
+    [
+        ("format", "phone", TEXT, TEXT),
+        ("unevaluatedProperties", False, WIDEN, WORK),
+        ("patternProperties", {"^x": {"type": "string"}}, WIDEN, WORK),
+        ("propertyNames", {"maxLength": 7}, WIDEN, BREAKS),
+        ("maxProperties", 4, WIDEN, BREAKS),
+        ("if", {"required": ["detail"]}, TEXT, TEXT),
+        ("dependentSchemas", {"detail": {"required": ["errors"]}}, WIDEN, BREAKS),
+    ],
+)
+def test_keywords_in_requests_and_answers(keyword, value, request_class, answer_class):
+    for component, expected in (("customer", request_class), ("problemDetail", answer_class)):
+        [difference] = compared(put(f"S/{component}/{keyword}", value)).differences
+        assert difference.verdict is expected, component
