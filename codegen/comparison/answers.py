@@ -24,9 +24,9 @@ CENTRAL_EUROPE = datetime.timezone(datetime.timedelta(hours=1))
 ENDED_OR_ENROLLED = ("enrolled", "canceled", "declined")
 
 # Named in lower case, as header names count. `content-type` and the like are no matter of the contract.
-HEADERS_ALWAYS = {"x-request-id", "cache-control"}
-HEADERS_BY_STATUS = {"401": {"www-authenticate"}, "429": {"retry-after"}}
-HEADERS_OF_PROBLEMS = {"content-language", "vary"}
+HEADERS_ALWAYS = {"x-request-id": IDENTIFIER, "cache-control": "no-store"}
+HEADERS_BY_STATUS = {"401": {"www-authenticate": 'Bearer realm="loyalty"'}, "429": {"retry-after": "1"}}
+HEADERS_OF_PROBLEMS = {"content-language": DEFAULT, "vary": "Accept-Language"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def samples() -> tuple[Answer, ...]:
     return (*(Answer("200", JSON, body) for body in _successes()), *_problems())
 
 
-def headers(status: str) -> set[str]:
-    """Return the names, in lower case, of the header fields that every answer of a status has."""
-    of_problems = HEADERS_OF_PROBLEMS if status >= "4" else set()
-    return HEADERS_ALWAYS | of_problems | HEADERS_BY_STATUS.get(status, set())
+def headers(status: str) -> dict[str, str]:
+    """Return the header fields that every answer of a status has, with a value: names in lower case."""
+    of_problems = HEADERS_OF_PROBLEMS if status >= "4" else {}
+    return HEADERS_ALWAYS | of_problems | HEADERS_BY_STATUS.get(status, {})
 
 
 def _successes() -> Iterator[Any]:

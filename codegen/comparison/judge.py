@@ -90,6 +90,14 @@ def means(documented: str, status: str) -> bool:
     return documented in (status, f"{status[0]}XX", "default")
 
 
+def takes_header(workspace: dict, schema: Place, value: str | None) -> bool:
+    """Tell whether a header's schema takes a value, as a text or as the number that it spells; no value is taken."""
+    if value is None or at(workspace, schema) is None:
+        return True
+    is_valid = validator(workspace, schema).is_valid
+    return is_valid(value) or (value.isdigit() and is_valid(int(value)))
+
+
 def as_served(node: Any) -> Any:
     """Return a value with the formats that the server reads in place of those that the document states."""
     if isinstance(node, dict):

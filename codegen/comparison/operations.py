@@ -8,7 +8,7 @@ from app.contract import METHODS
 from codegen.comparison import answers
 from codegen.comparison.documents import Place, at, followed, is_text
 from codegen.comparison.findings import Class, Difference, Findings, Use
-from codegen.comparison.judge import means
+from codegen.comparison.judge import means, takes_header
 from codegen.comparison.schemas import SchemaComparison, compare_texts, same, told
 from codegen.comparison.security import compare_security
 
@@ -171,7 +171,11 @@ class OperationComparison:
 
     def _header(self, lower: str, name: str, is_new: bool, old: Place, new: Place, status: str) -> None:
         was, now = (at(self._workspace, (*place, "required"), False) for place in (old, new))
-        if now and not was:
+        sent = answers.headers(status).get(lower)
+        took, takes = (takes_header(self._workspace, (*place, "schema"), sent) for place in (old, new))
+        if took and not takes:
+            self._note(new, f"the header {name} does not take what we send", old, Class.BREAKS)
+        elif now and not was:
             verdict = Class.WIDEN if lower in answers.headers(status) else Class.BREAKS
             self._note(new, f"the header {name} is now required", old, verdict)
         elif is_new:

@@ -34,7 +34,8 @@ class SchemaComparison:
             return
         self._seen.add((old, new))
         self._findings.pair(old, new)
-        self._texts(old, new)
+        if is_reference(at(self._workspace, old)) and is_reference(at(self._workspace, new)):
+            self._texts(old, new)  # what stands beside the references
         ends = (self._findings.origin(followed(self._workspace, old)), followed(self._workspace, new))
         if ends in within:  # a schema that contains itself
             return
@@ -62,8 +63,10 @@ class SchemaComparison:
         if is_reference(reference):
             self._findings.moved[old] = followed(self._workspace, old)
             target = at(self._workspace, self._findings.moved[old])
-            reference.clear()
+            beside = {name: reference.pop(name) for name in tuple(reference)}
+            del beside["$ref"]
             reference.update(copy.deepcopy(target) if isinstance(target, dict) else {"allOf": [target]})
+            reference.update(beside)
         return old, followed(self._workspace, new)
 
     def _texts(self, old: Place, new: Place) -> None:

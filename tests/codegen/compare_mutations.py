@@ -232,6 +232,8 @@ ANSWERS = [
       {"WWW-Authenticate": {"required": True, "schema": STRING}}, at="R/unauthorized/headers/WWW-Authenticate"),
     m("required header that we do not send", BREAKS, "R/badRequest/headers",
       {"X-Error-Code": {"required": True, "schema": STRING}}, at="R/badRequest/headers/X-Error-Code"),
+    m("header of another type than we send", BREAKS, "R/unauthorized/headers",
+      {"X-Request-Id": {"schema": {"type": "integer"}}}, at="R/unauthorized/headers/X-Request-Id"),
     m("optional header new", WIDEN, "R/badRequest/headers", {"X-Error-Code": {"schema": STRING}},
       at="R/badRequest/headers/X-Error-Code"),
 ]  # fmt: skip

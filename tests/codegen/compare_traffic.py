@@ -140,8 +140,11 @@ class Document:
         elif not self.validator(response["content"][answer.media_type].get("schema", True))(answer.body):
             yield f"{answer.status} has another schema than {answer.body}"
         for name, header in response.get("headers", {}).items():
-            if self.resolve(header).get("required") and name.lower() not in answer.headers:
+            sent = answer.headers.get(name.lower())
+            if sent is None and self.resolve(header).get("required"):
                 yield f"{answer.status} lacks {name}"
+            if sent is not None and not self.validator(self.resolve(header).get("schema", True))(sent):
+                yield f"{answer.status} has another {name}: {sent}"
 
 
 class Answer:
@@ -151,7 +154,7 @@ class Answer:
         self.status = str(response.status_code)
         self.media_type = response.headers["content-type"]
         self.body = response.json()
-        self.headers = {name.lower() for name in response.headers}
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
 
 
 def _text(schema: dict, choice: random.Random) -> str:

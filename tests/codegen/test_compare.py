@@ -52,6 +52,30 @@ def test_a_file_does_not_differ_from_itself():
     assert [mark for mark in comparison.marks if not mark.confirmed] == []
 
 
+def test_other_names_of_all_components_are_no_difference():
+    renamed = json.loads(re.sub(r"#/components/(schemas|responses)/", r"#/components/\1/New.", json.dumps(OLD)))
+    for kind in ("schemas", "responses"):
+        renamed["components"][kind] = {f"New.{name}": item for name, item in renamed["components"][kind].items()}
+    documents.check(renamed, "renamed")
+    comparison = compare(OLD, renamed, TEXT_OF_OLD)
+    assert comparison.differences == []
+    refuted = {mark.reason for mark in comparison.marks if not mark.confirmed}
+    assert "it refers to #/components/schemas/New.enrollCustomerResponse in the new document" in refuted
+    assert "it is #/components/schemas/New.membershipStub in the new document" in refuted
+
+
+def test_components_written_out_in_place_are_no_difference():
+    def written_out(node: object) -> object:
+        if isinstance(node, dict) and "$ref" in node:
+            return written_out(documents.at(OLD, documents.place_of(node["$ref"])))
+        if isinstance(node, dict):
+            return {name: written_out(value) for name, value in node.items()}
+        return [written_out(value) for value in node] if isinstance(node, list) else node
+
+    plain = {**OLD, "paths": written_out(OLD["paths"])}
+    assert compare(OLD, plain).differences == compare(plain, OLD).differences == []
+
+
 def test_each_of_several_changes_has_its_own_class():
     comparison = compared(
         put("S/memberFilter/properties/tier", {"type": "string"}, "S/memberFilter/properties/city/maxLength", 9),
