@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test check lint types generate soak lock
+.PHONY: help install run test check lint types generate spec-diff soak lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: lint types test ## All that CI checks.
 
 generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec, and a stub for each operation without a handler.
 	$(BIN)/python -m codegen
+
+spec-diff: $(INSTALLED) ## Say what the contract in NEW=... changes for the server built for OLD=... (docs/spec.md).
+	@$(BIN)/loyalty spec diff $(OLD) $(NEW)
 
 soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine.
 	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful

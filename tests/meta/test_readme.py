@@ -14,7 +14,7 @@ from app.cli import main
 from tests.meta.documents import ROOT, Block, Reader, blocks
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", "spec/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
-WITH_COMMANDS = {"README.md", "docs/operate.md", "docs/integrate.md"}
+WITH_COMMANDS = {"README.md", "docs/operate.md", "docs/integrate.md", "docs/spec.md"}
 NOT_RUN = {"json", "text", "nginx", "ini", "python"}
 # What differs from one demo to the next.
 MADE_UP = ("providerMembershipId", "membershipNumber")

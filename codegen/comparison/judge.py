@@ -1,0 +1,130 @@
+"""What a difference of a schema means: it is made alone in the old document, and the result is tried.
+
+A request breaks if the old schema, which the server checks, does not provably take all that the changed one lets Mews
+send (`covers`; its authors say to read "unknown" as "no"). An answer breaks if the changed schema refuses a sample of
+what we send. Whether anything breaks is for the whole new schema to say; a trial tells which difference it is.
+"""
+
+from typing import Any
+
+import jsonschema_rs
+
+from app.contract import FORMATS
+from codegen.comparison import answers
+from codegen.comparison.documents import Place, at, edited
+from codegen.comparison.findings import WORST_FIRST, Class, Difference, Findings, Kind, Use
+
+_EMAIL_OPTIONS = jsonschema_rs.EmailOptions(allow_domain_literal=False, allow_display_text=False)
+
+
+class Judge:
+    """Knows both documents and what we send."""
+
+    def __init__(self, workspace: dict) -> None:
+        self._workspace = as_served(workspace)
+        self._whole: dict[Use, bool] = {}
+        self._canonical: dict[Place, jsonschema_rs.CanonicalSchema] = {}
+
+    def judge(self, findings: Findings) -> None:
+        """Give every difference of a schema its class, and add one where only several together break something."""
+        uses: dict[Use, list[Difference]] = {}
+        for difference in [found for found in findings if found.edits]:
+            verdicts = [self._verdict(difference, use) for use in difference.edits]
+            difference.verdict = min(verdicts, key=WORST_FIRST.index)
+            for use, verdict in zip(difference.edits, verdicts, strict=True):
+                uses.setdefault(use, []).extend([difference] * (verdict is Class.BREAKS))
+        for use, breaking in uses.items():
+            if not breaking and self._breaks_whole(use):
+                change = f"the changes to this {use.side} together, though none of them alone, break it"
+                findings.add(Difference(use.new, change, use.old, Class.BREAKS), use.operation)
+
+    def _verdict(self, difference: Difference, use: Use) -> Class:
+        if difference.kind is Kind.ANNOTATION:
+            return Class.WORK
+        trial = self._workspace
+        for place, value in difference.edits[use]:
+            trial = edited(trial, place, as_served(value))
+        if self._breaks_whole(use) and self._breaks(use, trial, use.old):
+            return Class.BREAKS
+        before, after = self._old(use.old), canonical(trial, use.old)
+        takes, taken = covers(after, before), covers(before, after)
+        if takes and taken and difference.kind is Kind.OTHER:
+            return Class.TEXT
+        if use.side == "answer":
+            return Class.WIDEN if takes or difference.kind is not Kind.OTHER else Class.WORK
+        return Class.WIDEN if taken or use.side == "request" else Class.WORK
+
+    def _breaks_whole(self, use: Use) -> bool:
+        if use not in self._whole:
+            self._whole[use] = self._breaks(use, self._workspace, use.new)
+        return self._whole[use]
+
+    def _breaks(self, use: Use, trial: dict, place: Place) -> bool:
+        if use.side == "parameter":  # the server checks none
+            return False
+        if use.side == "request":
+            return not covers(self._old(use.old), canonical(trial, place))
+        bodies = self.sent(use)
+        if not bodies:  # of an operation or answer that we know nothing of
+            return not covers(canonical(trial, place), self._old(use.old))
+        changed = validator(trial, place)
+        return not all(changed.is_valid(body) for body in bodies)
+
+    def sent(self, use: Use) -> list[Any]:
+        """Return the bodies that we send in this use: those that the old document takes."""
+        old = validator(self._workspace, use.old)
+        return [
+            answer.body
+            for answer in answers.samples()
+            if means(use.status, answer.status) and answer.media_type == use.media_type and old.is_valid(answer.body)
+        ]
+
+    def _old(self, place: Place) -> jsonschema_rs.CanonicalSchema:
+        if place not in self._canonical:
+            self._canonical[place] = canonical(self._workspace, place)
+        return self._canonical[place]
+
+
+def means(documented: str, status: str) -> bool:
+    """Tell whether a key of `responses` (`404`, `4XX`, `default`) can stand for a status."""
+    return documented in (status, f"{status[0]}XX", "default")
+
+
+def takes_header(workspace: dict, schema: Place, value: str | None) -> bool:
+    """Tell whether a header's schema takes a value, as a text or as the number that it spells; no value is taken."""
+    if value is None or at(workspace, schema) is None:
+        return True
+    is_valid = validator(workspace, schema).is_valid
+    return is_valid(value) or (value.isdigit() and is_valid(int(value)))
+
+
+def as_served(node: Any) -> Any:
+    """Return a value with the formats that the server reads in place of those that the document states."""
+    if isinstance(node, dict):
+        changed = {name: as_served(value) for name, value in node.items()}
+        if isinstance(changed.get("format"), str):
+            changed["format"] = FORMATS.get(changed["format"], changed["format"])
+        return changed
+    return [as_served(value) for value in node] if isinstance(node, list) else node
+
+
+def rooted(workspace: dict, place: Place) -> dict:
+    """Return the schema at a place as a document of its own, in which references still lead somewhere."""
+    return {"allOf": [at(workspace, place)], **workspace}
+
+
+def canonical(workspace: dict, place: Place) -> jsonschema_rs.CanonicalSchema:
+    """Return the normal form of the schema at a place."""
+    draft = jsonschema_rs.Draft202012
+    return jsonschema_rs.canonicalize(rooted(workspace, place), draft=draft, validate_formats=True, offline=True)
+
+
+def covers(wide: jsonschema_rs.CanonicalSchema, narrow: jsonschema_rs.CanonicalSchema) -> bool:
+    """Tell whether the first provably admits all that the second does."""
+    return wide.covers(narrow) == jsonschema_rs.canonical.Containment.YES
+
+
+def validator(workspace: dict, place: Place) -> jsonschema_rs.Draft202012Validator:
+    """Return a validator of the schema at a place, which checks formats as the server does."""
+    schema = rooted(workspace, place)
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, email_options=_EMAIL_OPTIONS, offline=True)
