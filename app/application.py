@@ -3,12 +3,15 @@
 import contextlib
 import functools
 import importlib
+import pathlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import flask
+import jsonschema_rs
 import orjson
 import structlog
+import yaml
 from playhouse.pool import PooledDatabase
 
 from app import context, contract, edge, problems
@@ -39,7 +42,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
 
     Raises:
         MissingHandlers: the contract has operations without a handler.
-        InvalidSetting: the backend cannot be loaded.
+        InvalidSetting: the backend or the second contract cannot be loaded.
         InvalidDatabaseUrl: the database URL cannot be used.
     """
     opened = database.connect(
@@ -47,30 +50,54 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
         connections=settings.threads + SPARE_CONNECTIONS,
         deadline=settings.request_deadline,
     )
-    api = contract.load()
+    contracts = load_contracts(settings)
     backend = load_backend(settings, clock)
     tokens = TokenStore(clock)
     app: ContractApp = ContractApp(
         __name__,
         middlewares=middlewares(),
-        resolver=HandlerResolver(api, functools.partial(_adapt, validate=settings.validate_responses)),
         security_map={"bearer": functools.partial(BearerSecurity, tokens)},
         lifespan=lambda _: _lifespan(opened, app, tokens, backend),
     )
     app.app.extensions["loyalty_backend"] = backend
     app.replace_bridge(Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit))
-    app.add_contract(api, base_path=settings.base_path, ignore_unknown=settings.unknown_fields == "ignore")
-    for name in stray_handlers(api):
+    for base_path, api in contracts.items():
+        adapt = functools.partial(_adapt, version=api.version, validate=settings.validate_responses)
+        options = {"resolver": HandlerResolver(api, adapt), "ignore_unknown": settings.unknown_fields == "ignore"}
+        app.add_contract(api, base_path=base_path, **options)
+    for name in stray_handlers(contracts.values()):
         log.warning("stray handler", function=name)
-    return _with_edge(app, api, backend, settings)
+    return _with_edge(app, contracts, backend, settings)
 
 
-def _with_edge(app: Callable, api: contract.Contract, backend: Backend, settings: Settings) -> Callable:
+def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
+    """Return the versions of the contract to serve, by base path: the vendored one, and a second if one is set.
+
+    Raises:
+        InvalidSetting: the second cannot be read, or has no base path of its own.
+    """
+    vendored = contract.load()
+    if not settings.second_contract:
+        return {settings.base_path: vendored}
+    if settings.second_base_path == settings.base_path:
+        raise InvalidSetting("LOYALTY_SECOND_BASE_PATH must differ from LOYALTY_BASE_PATH.")
+    try:
+        second = contract.load(pathlib.Path(settings.second_contract), beside=vendored)
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError, jsonschema_rs.ValidationError) as error:
+        raise InvalidSetting(
+            f"LOYALTY_SECOND_CONTRACT names no OpenAPI 3.1 document that can be read ({type(error).__name__})."
+        ) from None
+    return {settings.base_path: vendored, settings.second_base_path: second}
+
+
+def _with_edge(
+    app: Callable, contracts: dict[str, contract.Contract], backend: Backend, settings: Settings
+) -> Callable:
     app = edge.Deadline(app, settings.request_deadline)
-    app = edge.ExactPaths(app, api, settings.base_path)
+    app = edge.ExactPaths(app, contracts)
     app = Probes(app, lambda: check_health(backend))
     app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
-    app = edge.ProblemDocuments(app, api)
+    app = edge.ProblemDocuments(app)
     return edge.Observed(app)
 
 
@@ -101,9 +128,10 @@ def check(settings: Settings) -> None:
 
     Raises:
         MissingHandlers: the contract has operations without a handler.
-        InvalidSetting: `LOYALTY_BACKEND` names nothing that can be imported.
+        InvalidSetting: `LOYALTY_BACKEND` names nothing that can be imported; the second contract cannot be read.
     """
-    HandlerResolver(contract.load(), lambda function, _: function)
+    for api in load_contracts(settings).values():
+        HandlerResolver(api, lambda function, _: function)
     if settings.backend:
         _backend_factory(settings.backend)
 
@@ -129,7 +157,7 @@ def _backend_factory(name: str) -> Callable[[], Backend]:
         ) from error
 
 
-def _adapt(function: Callable, operation: contract.Operation, *, validate: bool) -> Callable:
+def _adapt(function: Callable, operation: contract.Operation, *, version: str, validate: bool) -> Callable:
     """Make of a handler what connexion calls: it gets the parsed body and returns a response, whatever the media type.
 
     An argument that is not called `body` stops connexion from parsing the JSON a second time.
@@ -138,6 +166,7 @@ def _adapt(function: Callable, operation: contract.Operation, *, validate: bool)
     def call(payload: Any = None) -> flask.Response:
         state = context.of(flask.request.environ["asgi.scope"])
         flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
+        flask.g.contract_version = version
         answer = function(body=payload) if operation.body else function()
         if validate:
             _check_answer(operation, answer)

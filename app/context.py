@@ -5,7 +5,7 @@ from typing import Any
 
 import uuid_utils
 
-from app.contract import Operation
+from app.contract import Contract, Operation
 
 SCOPE_KEY = "loyalty"
 
@@ -17,7 +17,8 @@ class RequestContext:
     Attributes:
         request_id: a UUIDv7, in the answer's header, its `instance` and the log.
         language: in which problems are told.
-        operation: which operation of the contract was reached.
+        contract: which version of the contract was addressed.
+        operation: which operation of it was reached.
         token_name: the name of its valid bearer token.
         program: the only program that the token is for.
         problem: the type of the problem answered with, for log and metrics.
@@ -25,6 +26,7 @@ class RequestContext:
 
     request_id: str = field(default_factory=lambda: str(uuid_utils.uuid7()))
     language: str = "en"
+    contract: Contract | None = None
     operation: Operation | None = None
     token_name: str | None = None
     program: str | None = None

@@ -46,12 +46,20 @@ class Operation:
 
 
 class Contract:
-    """An OpenAPI 3.1 document, compiled once."""
+    """An OpenAPI 3.1 document, compiled once.
 
-    def __init__(self, document: dict) -> None:
+    Args:
+        document: as read from its file.
+        beside: another version that is served as well; an operation of the same method and path has its handler.
+    """
+
+    def __init__(self, document: dict, beside: "Contract | None" = None) -> None:
         self.document = document
+        self.version = str(document["info"]["version"])
+        known = beside.operations.values() if beside else ()
+        self._handlers = {(operation.method, operation.path): operation.handler for operation in known}
         self._registry = jsonschema_rs.Registry([("urn:contract", {"$schema": DIALECT, **_with_formats(document)})])
-        self.operations = {operation.handler: operation for operation in self._operations()}
+        self.operations: dict[str, Operation] = {found.handler: found for found in self._operations()}
         self._templates = [
             (
                 re.compile(_template_pattern(path)),
@@ -106,7 +114,7 @@ class Contract:
             operation_id=operation["operationId"],
             method=method.upper(),
             path=path,
-            handler=handler_name(operation),
+            handler=self._handlers.get((method.upper(), path)) or handler_name(operation),
             body=self._compile(f"{place}/requestBody/content/{_escape(JSON)}/schema") if media else None,
             body_required=body.get("required", False),
             body_schema=media["schema"] if media else {},
@@ -124,9 +132,10 @@ class Contract:
         )
 
 
-def load(path: pathlib.Path = SPECIFICATION) -> Contract:
-    """Return the compiled contract of an OpenAPI 3.1 file."""
-    return Contract(yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506
+def load(path: pathlib.Path = SPECIFICATION, beside: Contract | None = None) -> Contract:
+    """Return the compiled contract of an OpenAPI 3.1 file; for `beside`, see `Contract`."""
+    document = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return Contract(document, beside)
 
 
 def handler_name(operation: dict) -> str:

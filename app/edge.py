@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from app import context, telemetry
-from app.contract import METHODS, Contract
+from app.contract import METHODS, Contract, Operation
 from app.languages import N_, Message, negotiate
 from app.problems import (
     BAD_REQUEST,
@@ -84,9 +84,8 @@ def _tell(scope: dict, state: context.RequestContext, status: int, seconds: floa
 class ProblemDocuments:
     """Turns whatever the inner layers raise into an answer; the only place that does."""
 
-    def __init__(self, app: Callable, contract: Contract) -> None:
+    def __init__(self, app: Callable) -> None:
         self._app = app
-        self._contract = contract
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request."""
@@ -106,7 +105,7 @@ class ProblemDocuments:
 
     async def _answer(self, error: Exception, scope: dict, send: Callable) -> None:
         state = context.of(scope)
-        problem = from_exception(error, self._contract, state.operation)
+        problem = from_exception(error, state.contract, state.operation)
         state.problem = problem.type.name or "about:blank"
         if problem.type is INTERNAL_ERROR:
             log.error("internal error", request_id=state.request_id, exc_info=error)
@@ -125,10 +124,10 @@ def _encode(headers: dict[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
 class ExactPaths:
     """Answers 404 and 405 before routing, from the path as sent: no redirect, no second spelling of an address."""
 
-    def __init__(self, app: Callable, contract: Contract, base_path: str) -> None:
+    def __init__(self, app: Callable, contracts: dict[str, Contract]) -> None:
         self._app = app
-        self._contract = contract
-        self._base_path = base_path
+        # The longest base path first, as connexion has it.
+        self._contracts = sorted(contracts.items(), key=lambda item: -len(item[0]))
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request.
@@ -137,9 +136,8 @@ class ExactPaths:
             Problem: 404 or 405.
         """
         if scope["type"] == "http":
-            path = scope["raw_path"].decode("latin-1")
-            inside = path.startswith(self._base_path)
-            operations = self._contract.operations_at(path.removeprefix(self._base_path)) if inside else {}
+            state = context.of(scope)
+            state.contract, operations = self._find(scope["raw_path"].decode("latin-1"))
             if not operations:
                 raise Problem(NOT_FOUND, Message(N_("There is nothing at this address.")))
             if scope["method"] not in operations:
@@ -148,8 +146,14 @@ class ExactPaths:
                     Message(N_("This address does not take this method.")),
                     headers={"Allow": ", ".join(sorted(operations))},
                 )
-            context.of(scope).operation = operations[scope["method"]]
+            state.operation = operations[scope["method"]]
         await self._app(scope, receive, send)
+
+    def _find(self, path: str) -> tuple[Contract | None, dict[str, Operation]]:
+        for base_path, contract in self._contracts:
+            if path.startswith(base_path) and (operations := contract.operations_at(path.removeprefix(base_path))):
+                return contract, operations
+        return None, {}
 
 
 class Limits:

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 with warnings.catch_warnings():
@@ -82,7 +82,9 @@ class ContractApp(connexion.FlaskApp):
         """Serve the contract below `base_path`; it and the options reach the `add_api` of every middleware."""
         specification = OpenAPI31Specification(contract.document)
         defaults = self.middleware.options.__dict__
-        self.middleware.apis.append(API(specification, base_path=base_path, **defaults, contract=contract, **options))
+        self.middleware.apis.append(
+            API(specification, base_path=base_path, **{**defaults, "contract": contract, **options})
+        )
 
     bridge: Bridge
 
@@ -135,9 +137,10 @@ def _import(name: str) -> Callable | None:
         return None
 
 
-def stray_handlers(contract: Contract) -> list[str]:
-    """Return the public functions of the handler modules that no operation reaches."""
-    modules = {name.rpartition(".")[0] for name in contract.operations}
+def stray_handlers(contracts: Iterable[Contract]) -> list[str]:
+    """Return the public functions of the handler modules that no operation of any version reaches."""
+    reached = {name for contract in contracts for name in contract.operations}
+    modules = {name.rpartition(".")[0] for name in reached}
     found = []
     for module in sorted(modules):
         members = inspect.getmembers(importlib.import_module(module), inspect.isfunction)
@@ -146,4 +149,4 @@ def stray_handlers(contract: Contract) -> list[str]:
             for name, function in members
             if function.__module__ == module and not name.startswith("_")
         ]
-    return [name for name in found if name not in contract.operations]
+    return [name for name in found if name not in reached]

@@ -90,23 +90,23 @@ def internal_error() -> Problem:
     )
 
 
-def from_exception(error: Exception, contract: Contract, operation: Operation | None) -> Problem:
+def from_exception(error: Exception, contract: Contract | None, operation: Operation | None) -> Problem:
     """Return the problem that an exception means to the caller; an unexpected one is an internal error.
 
     Args:
         error: whatever routing, security, validation or a handler raised.
-        contract: knows how the operation's body spells attribute names.
+        contract: the version that was addressed, which knows how bodies spell attribute names.
         operation: the operation that was called, if any.
     """
     match error:
         case Problem():
             return error
-        case errors.InvalidFields() if operation:
+        case errors.InvalidFields() if contract and operation:
             fields = [_field_problem(fault, contract.wire_path(operation, fault.path)) for fault in error.errors]
             return Problem(BAD_REQUEST, FIELDS_DETAIL, fields)
         case errors.UnknownMembership():
             return Problem(NOT_FOUND, Message(N_("No membership has this identifier.")))
-        case errors.RefusedByRule() if operation:
+        case errors.RefusedByRule() if contract and operation:
             detail = _RULES[type(error)]
             path = contract.wire_path(operation, error.path)
             return Problem(UNPROCESSABLE, detail, [FieldProblem(FIELD_NOT_ALLOWED_VALUE, path, detail)])

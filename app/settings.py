@@ -73,6 +73,13 @@ class Settings:
         "package.module:factory of a loyalty system in place of the built-in one; see docs/integrate.md.",
         default="",
     )
+    second_contract: str = _setting(
+        "OpenAPI file of another version of the contract, served beside the vendored one by the same handlers.",
+        default="",
+    )
+    second_base_path: str = _setting(
+        "Path below which the second contract is served; it must differ from LOYALTY_BASE_PATH.", default=""
+    )
     unknown_fields: str = _setting(
         "refuse, or ignore for the day when Mews sends a new field before this server knows it; ignored ones are "
         "counted in the metric loyalty_unknown_fields_total.",
@@ -131,6 +138,6 @@ def _read(field: dataclasses.Field, given: Mapping[str, str]) -> Any:
     converter = _CONVERTERS[field.type](validate=field.metadata["check"])
     try:
         value = converter.deserialize(given[name])
-        return _base_path(value) if field.name == "base_path" else value
+        return _base_path(value) if field.name.endswith("base_path") else value
     except ValidationError as error:
         raise InvalidSetting(f"{name} cannot be used: {' '.join(map(str, error.messages))}") from None

@@ -11,6 +11,11 @@ def backend() -> Backend:
     return flask.current_app.extensions["loyalty_backend"]
 
 
+def contract_version() -> str:
+    """Return the version of the contract (`info.version`) that was addressed, where two are served at once."""
+    return flask.g.contract_version
+
+
 def caller(request: dict) -> Caller:
     """Return who asks and for which hotel, from a converted request and the token that came with it."""
     return Caller(

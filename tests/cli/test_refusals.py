@@ -111,6 +111,24 @@ def test_a_backend_that_cannot_be_imported(loyalty):
 
 
 @pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"LOYALTY_SECOND_CONTRACT": "missing.yaml"}, "names no OpenAPI 3.1 document that can be read"),
+        ({"LOYALTY_SECOND_CONTRACT": "x.yaml"}, "names no OpenAPI 3.1 document that can be read"),
+        ({"LOYALTY_SECOND_BASE_PATH": "/"}, "LOYALTY_SECOND_BASE_PATH must differ from LOYALTY_BASE_PATH."),
+    ],
+    ids=["missing", "no document", "same base path"],
+)
+def test_a_second_contract_that_cannot_be_served(loyalty, settings, sentence):
+    (loyalty.folder / "x.yaml").write_text("- no document")
+    chosen = {
+        "LOYALTY_SECOND_CONTRACT": str(ROOT / "spec" / "mews-loyalty-partner.yaml"),
+        "LOYALTY_SECOND_BASE_PATH": "/next",
+    }
+    assert sentence in loyalty.refused("serve", **chosen | settings, LOYALTY_PORT=str(support.free_port()))
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("--points", str(2**63)),

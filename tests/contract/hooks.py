@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import datetime
 import json
+import pathlib
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -36,10 +37,16 @@ def before_load_schema(context: Any, raw_schema: dict) -> None:
         "listMemberships": {"providerMembershipIds": [identifier]},
         "linkMembership": {"providerMembershipId": identifier, "isLinked": True},
     }
-    links = {name: {"operationId": name, "requestBody": enterprise | body} for name, body in bodies.items()}
+
+    def found(name: str) -> dict:  # in this version, where it may have another operationId
+        return raw_schema["paths"][OPERATIONS[name].path][OPERATIONS[name].method.lower()]
+
+    links = {
+        name: {"operationId": found(name)["operationId"], "requestBody": enterprise | body}
+        for name, body in bodies.items()
+    }
     for name in ("enrollCustomer", "linkMembership"):
-        operation = OPERATIONS[name]
-        raw_schema["paths"][operation.path][operation.method.lower()]["responses"]["200"]["links"] = links
+        found(name)["responses"]["200"]["links"] = links
 
 
 def _widen_formats(node: Any) -> None:
@@ -144,7 +151,14 @@ class Verdict:
     phases: set[str] = dataclasses.field(default_factory=set)
 
 
-def judge(server: Server, *, examples: int, seed: int | None = 1, most_failures: int | None = None) -> Verdict:
+def judge(
+    server: Server,
+    *,
+    examples: int,
+    seed: int | None = 1,
+    most_failures: int | None = None,
+    specification: pathlib.Path = contract.SPECIFICATION,
+) -> Verdict:
     """Run Schemathesis' phases with every check against a server.
 
     Args:
@@ -152,9 +166,10 @@ def judge(server: Server, *, examples: int, seed: int | None = 1, most_failures:
         examples: random requests for each operation in the fuzzing phase, and a fifth as many walks along the links.
         seed: of the random choices; None makes new ones.
         most_failures: after how many to stop; None stops after none.
+        specification: the version of the contract that the server's base path serves.
     """
     configuration = {
-        "base-url": server.url,
+        "base-url": f"{server.url}{server.base_path}",
         "continue-on-failure": True,
         "auth": {"openapi": {"bearerAuth": {"bearer": server.token}}},
         "checks": {"enabled": True, "max_response_time": SLOWEST_ANSWER_SECONDS},
@@ -164,7 +179,7 @@ def judge(server: Server, *, examples: int, seed: int | None = 1, most_failures:
     }
     configuration |= {"seed": seed} if seed is not None else {}
     configuration |= {"max-failures": most_failures} if most_failures is not None else {}
-    schema = schemathesis.openapi.from_path(contract.SPECIFICATION, config=SchemathesisConfig.from_dict(configuration))
+    schema = schemathesis.openapi.from_path(specification, config=SchemathesisConfig.from_dict(configuration))
     verdict = Verdict()
     for event in schemathesis.engine.from_schema(schema).execute():
         _take(event, verdict)

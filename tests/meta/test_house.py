@@ -111,7 +111,7 @@ def test_the_contract_alone_says_its_allowed_values(path, document):
 
 
 def test_no_handler_is_stray():
-    assert stray_handlers(contract.load()) == []
+    assert stray_handlers([contract.load()]) == []
 
 
 def test_a_contract_with_further_operations_needs_handlers_for_each(document):
