@@ -146,9 +146,12 @@ def use_write_ahead_log(opened: peewee.Database) -> None:
     if not isinstance(opened, peewee.SqliteDatabase):
         return
     for _ in range(WAL_ATTEMPTS):
-        with contextlib.suppress(peewee.OperationalError):
+        try:
             if opened.pragma("journal_mode", "wal") == "wal":
                 return
+        except peewee.OperationalError as error:
+            if "locked" not in str(error):  # such as a file that cannot be written
+                raise
         time.sleep(WAL_PAUSE_SECONDS)
     raise DatabaseUnavailable("The SQLite file is kept busy by others; try again when they are done.")
 
