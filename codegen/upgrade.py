@@ -10,6 +10,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from app import contract
 from codegen import schemas, upgrade_files
 from codegen.compare import Comparison, compare
 from codegen.comparison import documents
@@ -53,6 +54,7 @@ def plan(file: Path, root: Path = ROOT, today: datetime.date | None = None) -> P
     document = schemas.load_contract(file)
     generated = schemas.generate(document).encode()
     carried = carry_over(before, document, root)
+    refuse_unservable(file)
     contents = {GENERATED: generated, **carried.files, **vendored(before, after, kept, content, root, today)}
     changed = {path: new for path, new in contents.items() if not holds(root / path, new)}
 
@@ -62,6 +64,15 @@ def plan(file: Path, root: Path = ROOT, today: datetime.date | None = None) -> P
     work = WorkList(before, document, carried, read).all(comparison, root)
     edits = {path: described(path, root, carried) for path in changed}
     return Plan(comparison, changed, edits, work)
+
+
+def refuse_unservable(file: Path) -> None:
+    """Do nothing if the server can read a valid document; else raise ValueError: with it in place, none would start."""
+    try:
+        contract.load(file)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the server would end with it)
+        told = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(f"{file} is valid, but the server cannot read it: {type(error).__name__}, {told}.") from None
 
 
 def make(planned: Plan, root: Path = ROOT) -> None:

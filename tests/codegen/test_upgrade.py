@@ -239,9 +239,11 @@ def test_an_invalid_file_is_refused_with_the_finding_and_touches_nothing(reposit
         assert told in refused(repository, file, 3)
 
 
-def test_a_file_for_which_no_code_can_be_made_touches_nothing(repository):
+def test_a_file_that_cannot_be_served_touches_nothing(repository):
     file = repository.next_version(lambda document: operation_in(document, "enrollCustomer").pop("tags"))
     assert "has no tag in the contract" in refused(repository, file, 1)
+    file = repository.next_version(lambda document: operation_in(document, "enrollCustomer").pop("responses"))
+    assert "is valid, but the server cannot read it: KeyError, 'responses'." in refused(repository, file, 1)
     (repository.root / "handlers" / "members.py").write_text("def search_members(:\n")
     repository.before = repository.contents()
     told = refused(repository, repository.next_version(rename), 1)
