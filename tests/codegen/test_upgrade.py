@@ -43,6 +43,8 @@ def add_operation(document: dict) -> None:
             "requestBody": {"required": True, "content": content},
             "responses": {
                 "200": {"description": "Added.", "content": copy.deepcopy(content)},
+                "400": {"$ref": "#/components/responses/badRequest"},
+                "401": {"$ref": "#/components/responses/unauthorized"},
                 "500": {"$ref": "#/components/responses/internalServerError"},
             },
         }
