@@ -4,10 +4,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test check lint types generate spec-diff soak lock
+.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak lock
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python." >&2; exit 1; }
@@ -40,8 +40,11 @@ generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec, and a stub
 spec-diff: $(INSTALLED) ## Say what the contract in NEW=... changes for the server built for OLD=... (docs/spec.md).
 	@$(BIN)/loyalty spec diff $(OLD) $(NEW)
 
-soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine.
-	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful
+spec-upgrade: $(INSTALLED) ## Put the contract in FILE=... in place, carry the code over, and list the work left (docs/spec.md).
+	@$(BIN)/loyalty spec upgrade $(FILE)
+
+soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades.
+	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py
 
 lock: $(INSTALLED) ## Renew requirements.lock within the ranges of setup.cfg.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --no-annotate --custom-compile-command "make lock" setup.cfg -o requirements.lock

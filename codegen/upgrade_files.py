@@ -1,0 +1,119 @@
+"""Writing several files so that all of them are written, or none: a journal in the tree holds what stood there before.
+
+Whatever ends a run while it writes, the tree is put back as it was: an error or a signal at once; what no program can
+catch (a kill, a crash) when the next run starts.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+JOURNAL = ".spec-upgrade"
+MANIFEST = "manifest.json"
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def is_interrupted(root: Path) -> bool:
+    """Tell whether a run ended while it wrote below `root`, and nothing has put that right."""
+    return (root / JOURNAL).exists()
+
+
+def write_all(contents: dict[Path, bytes], root: Path) -> None:
+    """Write files, by path relative to `root`: all of them, or none and the exception goes on.
+
+    Raises OSError, or what a signal raises: KeyboardInterrupt, SystemExit.
+    """
+    with _raising_signals():
+        try:
+            _keep(list(contents), root)
+            for path, content in contents.items():
+                _replace(root / path, content)
+            (root / JOURNAL / MANIFEST).unlink()
+        except BaseException:
+            _ignore_signals()
+            restore(root)
+            raise
+    shutil.rmtree(root / JOURNAL, ignore_errors=True)
+
+
+def restore(root: Path) -> None:
+    """Put back what a journal holds; without a manifest it is of a run that had not begun to write, or had ended."""
+    journal = root / JOURNAL
+    if (journal / MANIFEST).exists():
+        manifest = json.loads((journal / MANIFEST).read_text(encoding="utf-8"))
+        for name, backup in manifest["files"]:
+            _restore(root / name, journal / backup if backup else None)
+        for name in manifest["folders"]:
+            with contextlib.suppress(OSError):  # something else is in it by now
+                (root / name).rmdir()
+        (journal / MANIFEST).unlink()
+    shutil.rmtree(journal, ignore_errors=True)
+
+
+def _keep(paths: list[Path], root: Path) -> None:
+    """Copy what stands at these paths; the manifest, written last, makes the journal count."""
+    journal = root / JOURNAL
+    journal.mkdir()
+    files: list[tuple[str, str | None]] = []
+    for number, path in enumerate(paths):
+        exists = (root / path).exists()
+        if exists:
+            shutil.copy2(root / path, journal / str(number))
+        files.append((path.as_posix(), str(number) if exists else None))
+    parents = {parent for path in paths for parent in path.parents if not (root / parent).exists()}
+    folders = sorted((parent.as_posix() for parent in parents), key=len, reverse=True)
+    _replace(journal / MANIFEST, json.dumps({"files": files, "folders": folders}).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sibling = _sibling(path)
+    sibling.write_bytes(content)
+    if path.exists():
+        shutil.copymode(path, sibling)
+    os.replace(sibling, path)  # noqa: PTH105 (tests let it fail)
+
+
+def _restore(path: Path, backup: Path | None) -> None:
+    sibling = _sibling(path)
+    if backup:
+        shutil.copy2(backup, sibling)
+        os.replace(sibling, path)  # noqa: PTH105
+    else:
+        path.unlink(missing_ok=True)
+        sibling.unlink(missing_ok=True)
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.upgrade")
+
+
+@contextlib.contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Let the signals that end a process raise SystemExit; outside the main thread they cannot be caught."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, _exit) for number in SIGNALS}
+    previous[signal.SIGINT] = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _ignore_signals() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (*SIGNALS, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,313 @@
+"""Upgrades from end to end, each in a copy of the repository: what changes, what does not, and that it serves."""
+
+import copy
+import dataclasses
+import datetime
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codegen import upgrade
+from tests import support
+from tests.codegen.upgrade_repository import CONTRACT, README, Repository, call, rows, statuses
+
+ALL = "CONTRACT_EXAMPLES" in os.environ
+ALWAYS = {"an operation renamed", "an operation added"}
+OLD_CHECKSUM = hashlib.sha256(upgrade.schemas.CONTRACT.read_bytes()).hexdigest()
+OLD_VERSION = upgrade.schemas.load_contract()["info"]["version"]
+HISTORY = f"spec/history/{OLD_VERSION}-{OLD_CHECKSUM[:12]}.yaml"
+SPEC = {CONTRACT, README, HISTORY, "handlers/schemas.py"}
+IN_PLACE = "This contract is in place already; nothing changed."
+SERVED = dict.fromkeys(support.OPERATIONS, 200)
+COMPONENT = "#/components/schemas/"
+
+
+def add_field(document: dict) -> None:
+    document["components"]["schemas"]["searchMembersRequest"]["properties"]["searchHint"] = {"type": "string"}
+
+
+def add_operation(document: dict) -> None:
+    entry = {"type": "object", "properties": {"bookedAt": {"type": "string", "format": "date-time"}}}
+    entry["properties"]["parts"] = {"type": "array", "items": {"$ref": f"{COMPONENT}pointEntry"}}
+    document["components"]["schemas"]["pointEntry"] = entry
+    content = {"application/json": {"schema": {"$ref": f"{COMPONENT}pointEntry"}}}
+    document["tags"].append({"name": "Points", "description": "Points of members."})
+    document["paths"]["/points"] = {
+        "put": {
+            "operationId": "addPoints",
+            "tags": ["Points"],
+            "summary": "Add points",
+            "requestBody": {"required": True, "content": content},
+            "responses": {
+                "200": {"description": "Added.", "content": copy.deepcopy(content)},
+                "400": {"$ref": "#/components/responses/badRequest"},
+                "401": {"$ref": "#/components/responses/unauthorized"},
+                "500": {"$ref": "#/components/responses/internalServerError"},
+            },
+        }
+    }
+
+
+def operation_in(document: dict, operation_id: str) -> dict:
+    operation = support.OPERATIONS[operation_id]
+    return document["paths"][operation.path][operation.method.lower()]
+
+
+def rename(document: dict) -> None:
+    operation_in(document, "enrollCustomer")["operationId"] = "enrollPerson"
+
+
+def widen(document: dict) -> None:
+    document["components"]["schemas"]["membershipStatus"]["enum"].append("paused")
+
+
+def require(document: dict) -> None:
+    document["components"]["schemas"]["membership"]["required"].append("points")
+
+
+def remove(document: dict) -> None:
+    del document["paths"][support.OPERATIONS["linkMembership"].path]
+
+
+def replace(document: dict) -> None:
+    schema = document["components"]["schemas"]["linkMembershipRequest"]
+    del schema["properties"]["isLinked"]
+    schema["properties"]["linkState"] = {"enum": ["linked", "unlinked"]}
+    schema["required"] = [name for name in schema["required"] if name != "isLinked"] + ["linkState"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An upgrade, and what it is to do.
+
+    Attributes:
+        change: what is new in the document.
+        edits: of files written by hand, what is replaced by what.
+        made: files that are new, beside those of spec/.
+        work: the operation, the file and a text in its line (or the pointer and nothing), and what the work is.
+        statuses: what the server answers to today's operations.
+        requests: what today's operations are sent beside today's requests.
+        rest: what the developer then replaces in handlers/memberships.py for all operations to serve.
+    """
+
+    change: Callable[[dict], None]
+    edits: dict[str, tuple[bytes, bytes]] = dataclasses.field(default_factory=dict)
+    made: frozenset[str] = frozenset()
+    work: tuple[tuple[str, str, str, str], ...] = ()
+    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    requests: dict[str, dict] = dataclasses.field(default_factory=dict)
+    rest: tuple[str, str] | None = None
+
+
+CASES = {
+    "a field added to a closed request": Case(
+        add_field,
+        work=(("searchMembers", f"{COMPONENT}searchMembersRequest/properties/searchHint", "", "breaks now: "),),
+        requests={"searchMembers": {"searchHint": "near"}},
+    ),
+    "an operation added": Case(
+        add_operation,
+        made=frozenset({"handlers/points.py", "tests/handlers/__init__.py", "tests/handlers/test_add_points.py"}),
+        work=(
+            ("addPoints", "handlers/points.py", "raise NotImplementedError", "write add_points (PUT /points)"),
+            ("addPoints", "#/paths/~1points/put", "", "work to do: the operation is new"),
+            ("", README, "", "say where these components come from: pointEntry"),
+        ),
+    ),
+    "an operation renamed": Case(
+        rename,
+        edits={"handlers/members.py": (b"\ndef enroll_customer(", b"\ndef enroll_person(")},
+        work=(("enrollPerson", "tests/support.py", "enrollCustomer", "still says enrollCustomer or enroll_customer"),),
+    ),
+    "an enum widened": Case(widen),
+    "a response field made required": Case(require),
+    "an operation removed": Case(
+        remove,
+        work=(("linkMembership", "handlers/memberships.py", "def link_membership", "the operation is gone; nothing"),),
+        statuses={"linkMembership": 404},
+    ),
+    "an inferred schema replaced": Case(
+        replace,
+        work=(("linkMembership", f"{COMPONENT}linkMembershipRequest/properties/isLinked", "", "breaks now: "),),
+        statuses={"linkMembership": 500},
+        requests={"linkMembership": {"linkState": "linked"}},
+        rest=('request["is_linked"]', 'request["link_state"] == "linked"'),
+    ),
+}
+CHOSEN = {name: case for name, case in CASES.items() if ALL or name in ALWAYS}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository.copy(tmp_path / "repository")
+
+
+def refused(repository: Repository, file: Path, code: int) -> str:
+    """The one sentence with which an upgrade is refused; nothing has changed."""
+    done = repository.upgrade(str(file))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
+    assert repository.contents() == repository.before
+    return done.stderr
+
+
+@pytest.mark.parametrize("case", CHOSEN.values(), ids=CHOSEN.keys())
+def test_an_upgrade_changes_what_it_announces_and_serves(case, repository, make_database, tmp_path, monkeypatch):
+    file = repository.next_version(case.change)
+    rehearsed = repository.upgrade(str(file), "--dry-run")
+    assert (rehearsed.returncode, rehearsed.stderr) == (0, "" if case.work else "There are no things left to do.\n")
+    assert repository.contents() == repository.before
+    done = repository.upgrade(str(file))
+    assert (done.returncode, done.stderr) == (0, rehearsed.stderr)
+    for title in ("Differences", "Files", "Work left"):
+        assert rows(done.stdout, title) == rows(rehearsed.stdout, title)
+    assert_changes(repository, file, case, done.stdout)
+    assert_work(repository, case, done.stdout)
+    assert_serves(repository, case, make_database("sqlite"), tmp_path / "server.log", monkeypatch)
+    if case.rest:
+        written = repository.root / "handlers" / "memberships.py"
+        written.write_text(written.read_text().replace(*case.rest))
+        done_by_hand = dataclasses.replace(case, statuses={})
+        assert_serves(repository, done_by_hand, make_database("sqlite"), tmp_path / "server.log", monkeypatch)
+    again = repository.contents()
+    repeated = repository.upgrade(str(file))
+    assert (repeated.returncode, repeated.stdout.splitlines()[0]) == (0, IN_PLACE)
+    assert repository.contents() == again
+
+
+def assert_changes(repository: Repository, file: Path, case: Case, printed: str) -> None:
+    """All files are as before, but for those that the upgrade names, and in those only what it announces."""
+    before, after = repository.before, repository.contents()
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == SPEC | case.made | case.edits.keys()
+    assert before.keys() <= after.keys()
+    assert {row[0] for row in rows(printed, "Files")} == changed
+    for name, (old, new) in case.edits.items():
+        assert before[name].count(old) == 1
+        assert after[name] == before[name].replace(old, new)
+    assert after[CONTRACT] == file.read_bytes()
+    assert after[HISTORY] == before[CONTRACT]
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    today = datetime.datetime.now().astimezone().date()
+    lines = [(old, new) for old, new in zip(*map(str.splitlines, texts(before, after)), strict=True) if old != new]
+    assert [new for _, new in lines][:2] == ["| spec version | 2026.03.01 |", f"| SHA-256 | `{digest}` |"]
+    assert f"| vendored on | {today} |" in after[README].decode()
+    assert len(lines) <= 3
+    checked = repository.run("-m", "codegen", "--check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def texts(before: dict[str, bytes], after: dict[str, bytes]) -> tuple[str, str]:
+    return before[README].decode(), after[README].decode()
+
+
+def assert_work(repository: Repository, case: Case, printed: str) -> None:
+    """The work list has what is expected, with the file's line; and it is the last thing that is said."""
+    listed = rows(printed, "Work left")
+    for operation, place, text, what in case.work:
+        at = repository.line(place, text) if text else place
+        assert [row for row in listed if row[:2] == [operation, at] and row[2].startswith(what)], listed
+    assert [row for row in listed if row[2].startswith("write ")] == [
+        row for row in listed if row[0] == "addPoints" and ".py:" in row[1]
+    ]
+
+
+def assert_serves(repository: Repository, case: Case, url: str, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server of the copy answers as the new contract says, and 500 for a stub."""
+    token = support.prepare(url)
+    monkeypatch.chdir(repository.root)  # from where `python -m` takes its modules
+    settings = {"PYTHONPATH": str(repository.root), "PYTHONDONTWRITEBYTECODE": "1", "LOYALTY_WORKERS": "1"}
+    with support.gunicorn(url, token, log, **settings) as server:
+        assert statuses(server, repository, case.requests) == SERVED | case.statuses
+        if case.change is add_operation:
+            assert call(server, "put", "/points", {"bookedAt": "2026-03-01T10:00:00Z"}).status_code == 500
+            assert '"not implemented yet"' in log.read_text()
+
+
+INVALID = {
+    "paths: [": "is neither YAML nor JSON in UTF-8.",
+    "openapi: 3.0.3": "is no OpenAPI 3.1 document: it does not say so at #/openapi.",
+    "openapi: 3.1.0\ninfo: {title: Mews}\npaths: {}": 'document: at #/info, "version" is a required property.',
+}
+
+
+def test_an_invalid_file_is_refused_with_the_finding_and_touches_nothing(repository):
+    file = repository.root.with_name("next.yaml")
+    assert "cannot be read: No such file or directory." in refused(repository, file, 3)
+    for text, told in INVALID.items():
+        file.write_text(text)
+        assert told in refused(repository, file, 3)
+
+
+def test_a_file_that_cannot_be_served_touches_nothing(repository):
+    file = repository.next_version(lambda document: operation_in(document, "enrollCustomer").pop("tags"))
+    assert "has no tag in the contract" in refused(repository, file, 1)
+    file = repository.next_version(lambda document: operation_in(document, "enrollCustomer").pop("responses"))
+    assert "is valid, but the server cannot read it: KeyError, 'responses'." in refused(repository, file, 1)
+    (repository.root / "handlers" / "members.py").write_text("def search_members(:\n")
+    repository.before = repository.contents()
+    told = refused(repository, repository.next_version(rename), 1)
+    assert told == "Error: handlers/members.py cannot be read as Python (ParserSyntaxError).\n"
+
+
+KILLED = """
+import os, sys
+replace, done = os.replace, []
+def killed(*paths):
+    done.append(paths)
+    if len(done) == 4:
+        os._exit(9)
+    replace(*paths)
+os.replace = killed
+from app.cli import main
+main(["spec", "upgrade", sys.argv[1]])
+"""
+
+
+def test_a_killed_upgrade_is_put_back_by_the_next_one(repository):
+    file = repository.next_version(rename)
+    assert repository.run("-c", KILLED, str(file)).returncode == 9
+    half = repository.contents()
+    assert half["handlers/schemas.py"] != repository.before["handlers/schemas.py"]
+    assert half[CONTRACT] == repository.before[CONTRACT]
+    rehearsed = repository.upgrade(str(file), "--dry-run")
+    assert (rehearsed.returncode, rehearsed.stdout) == (1, "")
+    assert "An upgrade was interrupted here" in rehearsed.stderr
+    assert repository.contents() == half
+    file.write_text("openapi: 3.0.3")
+    done = repository.upgrade(str(file))
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        3,
+        "An upgrade was interrupted here; what it had changed is put back.",
+    )
+    assert repository.contents() == repository.before
+
+
+def test_back_and_forth_keeps_one_copy_of_each_version(repository):
+    """Twice to the next version and back: the history has both, and the date is the day of the last change."""
+    old, file = repository.root.with_name("old.yaml"), repository.next_version(rename)
+    old.write_bytes(repository.before[CONTRACT])
+    for number, version in enumerate((file, old, file, old), 1):
+        day = datetime.date(2030, 1, number)
+        upgrade.make(upgrade.plan(version, repository.root, day), repository.root)
+        assert f"| vendored on | {day} |" in (repository.root / README).read_text()
+    after = repository.contents()
+    history = {name for name in after if name.startswith("spec/history/")}
+    assert len(history) == 2
+    assert HISTORY in history
+    changed = {name for name in after if after[name] != repository.before.get(name)}
+    assert changed == history | {README}
+
+
+def test_another_tag_is_told_of_with_the_place_of_the_function(repository):
+    def move(document: dict) -> None:
+        operation_in(document, "enrollCustomer")["tags"] = ["People"]
+
+    planned = upgrade.plan(repository.next_version(move), repository.root)
+    listed = {work.place: work.what for work in planned.work if work.operation == "enrollCustomer"}
+    assert listed["handlers/people.py:6"].startswith("write enroll_customer (POST /members)")
+    place = repository.line("handlers/members.py", "def enroll_customer")
+    assert listed[place] == "its tag is now People: move enroll_customer to handlers/people.py as enroll_customer"
+    assert repository.contents() == repository.before
