@@ -75,6 +75,17 @@ class Contract:
                 return operations
         return {}
 
+    def operation_with(self, name: str) -> Operation:
+        """Return the first operation whose request body has a property of this name.
+
+        Raises:
+            LookupError: there is none.
+        """
+        for operation in self.operations.values():
+            if name in self.resolve(operation.body_schema).get("properties", {}):
+                return operation
+        raise LookupError(name)
+
     def node(self, path: Sequence[str | int]) -> Any:
         """Return what stands at a path of keys and indexes in the document."""
         found: Any = self.document
@@ -134,8 +145,32 @@ class Contract:
 
 def load(path: pathlib.Path = SPECIFICATION, beside: Contract | None = None) -> Contract:
     """Return the compiled contract of an OpenAPI 3.1 file; for `beside`, see `Contract`."""
-    document = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    return Contract(document, beside)
+    return Contract(read(path.read_text("utf-8")), beside)
+
+
+class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML as the JSON that it stands for: a date is a text."""
+
+
+_JsonLoader.yaml_implicit_resolvers = {
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(text: str) -> Any:
+    """Return a YAML or JSON text as plain JSON values, whose keys are all texts: a bare status is none in YAML.
+
+    Raises:
+        yaml.YAMLError: it is neither.
+    """
+    return _with_text_keys(yaml.load(text, _JsonLoader))  # noqa: S506 (a safe loader)
+
+
+def _with_text_keys(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _with_text_keys(value) for key, value in node.items()}
+    return [_with_text_keys(value) for value in node] if isinstance(node, list) else node
 
 
 def handler_name(operation: dict) -> str:

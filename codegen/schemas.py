@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import inflection
-import yaml
+
+from app import contract
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = ROOT / "spec" / "mews-loyalty-partner.yaml"
@@ -33,7 +34,7 @@ KINDS = {
     "object": "fields.Nested",
 }
 KINDS_OF_STRING = {"date": "fields.Date", "date-time": "conversion.OffsetDateTime", "uuid": "fields.UUID"}
-# YAML reads an unquoted date as a date; in JSON it is a string, which is what an unlisted type counts as.
+# What is not listed counts as a string.
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
 # What the generated module calls its imports: an attribute of that name would hide them from its class.
 IMPORTED = frozenset({"conversion", "fields"})
@@ -60,7 +61,7 @@ class SchemaClass:
 
 def load_contract(path: Path = CONTRACT) -> dict:
     """Read an OpenAPI document. Raises OSError, or `yaml.YAMLError` for text that is not YAML."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return contract.read(path.read_text(encoding="utf-8"))
 
 
 def generate(document: dict) -> str:

@@ -17,7 +17,7 @@ COMMANDS = {
     "enterprise": "Register hotels with programs.",
     "member": "Add, show and change members.",
     "settings": "List all settings.",
-    "spec": "Compare versions of the contract.",
+    "spec": "Compare versions of the contract, and upgrade to the next.",
 }
 
 

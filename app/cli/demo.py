@@ -141,7 +141,7 @@ def _await_answer(url: str, server: subprocess.Popen) -> None:
 
 
 def _curl(chosen: settings.Settings, token: str) -> str:
-    operation = contract.load().operations["handlers.members.search_members"]
+    operation = contract.load().operation_with("memberFilter")
     member_filter = {"firstName": "John", "lastName": "Smith", "city": "New York", "countryCode": "US"}
     body = json.dumps({"mewsEnterpriseId": str(HOTEL), "memberFilter": member_filter})
     return (

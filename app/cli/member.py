@@ -96,7 +96,7 @@ def _check(customer: dict, given: dict) -> None:
     """
     if given["membership_number"] is not None and not _is_told(given["membership_number"]):
         raise click.UsageError("--membership-number: A number cannot be blank; leave it out to have one made.")
-    operation = (api := contract.load()).operations["handlers.members.enroll_customer"]
+    operation = (api := contract.load()).operation_with("customer")
     request = {"mews_enterprise_id": uuid.UUID(int=0), "customer": customer}
     try:
         validation.check(api, operation, schemas.enroll_customer_request.dump(request))

@@ -27,7 +27,7 @@ def _row(program: Program) -> dict:
 def _enrollable_fields() -> list[str]:
     """Return the fields that an enrollment's customer may have, as the contract spells them."""
     api = contract.load()
-    enrollment = api.operations["handlers.members.enroll_customer"].body_schema
+    enrollment = api.operation_with("customer").body_schema
     customer = api.resolve(api.resolve(enrollment)["properties"]["customer"])
     return list(_leaves(api, customer, ""))
 

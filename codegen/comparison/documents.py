@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote
 
 import yaml
 
+from app import contract
+
 Place = tuple[str | int, ...]
 
 # Of a schema, and of everything else: for people to read, nothing that a request or an answer could violate.
@@ -21,16 +23,6 @@ class NotOpenAPI(Exception):
     """A file that is no OpenAPI 3.1 document; the text is one sentence that says why."""
 
 
-class JsonLoader(yaml.SafeLoader):
-    """Reads YAML as the JSON that it stands for: a date is a text."""
-
-
-JsonLoader.yaml_implicit_resolvers = {
-    sign: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def load(path: pathlib.Path) -> dict:
     """Read an OpenAPI 3.1 document from a YAML or JSON file.
 
@@ -38,7 +30,7 @@ def load(path: pathlib.Path) -> dict:
         NotOpenAPI: it is none.
     """
     try:
-        document = with_text_keys(yaml.load(path.read_text(encoding="utf-8"), JsonLoader))  # noqa: S506 (a SafeLoader)
+        document = contract.read(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NotOpenAPI(f"{path} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
@@ -69,13 +61,6 @@ def check(document: dict, name: str) -> None:
         told = error.message.splitlines()[0].rstrip(".")
         shown = told if len(told) <= 200 else f"{told[:200]}..."
         raise NotOpenAPI(f"{name} is no OpenAPI 3.1 document: at {pointer(tuple(error.absolute_path))}, {shown}.")
-
-
-def with_text_keys(node: Any) -> Any:
-    """Return a value whose keys are all texts: YAML reads an unquoted status as a number."""
-    if isinstance(node, dict):
-        return {str(key): with_text_keys(value) for key, value in node.items()}
-    return [with_text_keys(value) for value in node] if isinstance(node, list) else node
 
 
 def workspace(old: dict, new: dict) -> dict:

@@ -35,3 +35,23 @@ def test_attribute_names_are_spelled_as_the_contract_does():
     operation = support.OPERATIONS["enrollCustomer"]
     path = support.CONTRACT.wire_path(operation, ("customer", "address", "postal_code"))
     assert path == ("customer", "address", "postalCode")
+
+
+def test_yaml_is_read_as_the_json_that_it_stands_for(tmp_path):
+    """A version without quotes looks like a date to YAML, a status like a number."""
+    text = contract.SPECIFICATION.read_text("utf-8")
+    changed = text.replace("version: 2025.08.11", "version: 2026-01-01").replace('"200":', "200:")
+    assert changed != text
+    path = tmp_path / "unquoted.yaml"
+    path.write_text(changed, "utf-8")
+    read = contract.load(path)
+    assert read.version == "2026-01-01"
+    assert all(operation.answer is not None for operation in read.operations.values())
+
+
+def test_an_operation_is_found_by_what_its_body_holds():
+    assert (
+        support.CONTRACT.operation_with("customer") == support.CONTRACT.operations["handlers.members.enroll_customer"]
+    )
+    with pytest.raises(LookupError):
+        support.CONTRACT.operation_with("nothing")
