@@ -1,82 +1,102 @@
-"""Whether two records speak of one person: name compatibility, blocking keys and agreement weights.
+"""Whether a member is the one that a filter describes: agreement weights of all fields, as Fellegi and Sunter have them.
 
-Search reads only `filter_keys`, `blocking_keys`, `score` and `CUT_OFF`, so a better scorer replaces this module
-and nothing else.
+Search reads only `filter_keys`, `compare` and `CUT_OFF`, so a better scorer replaces this module and nothing else.
+The weights and their origin are in `weights.json` and docs/matching.md.
 """
 
-import functools
+import enum
+import json
+import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from nicknames import NickNamer
-from rapidfuzz.distance import JaroWinkler
+from rapidfuzz.distance import OSA, JaroWinkler
 
-from models import folding
+from models import blocking, folding, names
 
-SIMILAR = 0.9  # Jaro-Winkler similarity from which two names count as one with a typing error
+CONTACTS = {"email", "phone_number"}
+SHARED = {"first_name", "last_name", "city", "postal_code"}
+CLOSE = 0.9  # the similarity that stands for one typing error in a code
+SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
 
 
 @dataclass(frozen=True)
-class Weight:
-    """What a field adds to the score where it agrees, and where both sides have it and it does not."""
+class Weights:
+    """What a field adds to the score, in bits: the logarithm of how much likelier the finding is for one person than
+    for two.
 
-    agreement: float
+    `levels` are (least similarity, weight), the highest first; below all of them `disagreement` holds.
+    """
+
+    levels: tuple[tuple[float, float], ...]
     disagreement: float
 
+    def weigh(self, similarity: float) -> float:
+        """Return the weight of a similarity from 0 to 1."""
+        for least, weight in self.levels:
+            if similarity >= least:
+                return weight
+        return self.disagreement
 
-# In the manner of Fellegi and Sunter (1969): rarer coincidences weigh more. Set by hand for now. The exact identifiers
-# outweigh all other fields together, so that they rank first.
-WEIGHTS = {
-    "provider_membership_id": Weight(200, 0),
-    "membership_number": Weight(100, 0),
-    "email": Weight(12, -2),
-    "last_name": Weight(8, -4),
-    "first_name": Weight(6, -3),
-    "phone_number": Weight(6, -1),
-    "postal_code": Weight(5, -1),
-    "city": Weight(4, -1),
-    "country_code": Weight(1, -1),
-}
-CUT_OFF = 0.0  # a candidate at or below it is a stranger
+    @property
+    def agreement(self) -> float:
+        """The weight of equal values."""
+        return self.levels[0][1]
 
 
-@functools.cache
-def _nicknames() -> NickNamer:
-    return NickNamer()
+def _load() -> tuple[dict[str, Weights], float]:
+    document = json.loads(pathlib.Path(__file__).with_name("weights.json").read_text())
+    weights = {
+        field: Weights(tuple(map(tuple, given["levels"])), given["disagreement"])
+        for field, given in document["fields"].items()
+    }
+    return weights, document["swapped_names"]
 
 
-def _is_nickname(one: str, other: str) -> bool:
-    names = _nicknames()
-    return other in names.nicknames_of(one) or one in names.nicknames_of(other)
+WEIGHTS, SWAPPED_NAMES = _load()
+class Standing(enum.Enum):
+    """What a candidate is to the person sought: shown, shown only where nobody fits well, or not shown."""
+
+    MATCH = "match"
+    POSSIBLE = "possible"
+    STRANGER = "stranger"
 
 
-def _similar(one: str, other: str) -> bool:
-    return one == other or JaroWinkler.similarity(one, other) >= SIMILAR
+# A candidate at or below it, in bits, is likelier a stranger than the person sought.
+CUT_OFF = 1.0
 
 
-def first_names_compatible(one: str | None, other: str | None) -> bool:
-    """Tell whether two folded first names may be one person's: missing, similar, an initial, a nickname, or one
-    without the other's further names (`anna`, `anna maria`).
+@dataclass(frozen=True)
+class Comparison:
+    """How a member compares with a filter.
+
+    `identifiers` are those that are equal; `evidence` is (similarity, weight in bits) of each field that both have.
     """
-    if not one or not other:
-        return True
-    if min(len(one), len(other)) == 1:
-        return one[0] == other[0]
-    shorter, longer = sorted((one.split(), other.split()), key=len)
-    return _similar(one, other) or _is_nickname(one, other) or longer[: len(shorter)] == shorter
 
+    identifiers: tuple[str, ...]
+    evidence: dict[str, tuple[float, float]]
+    swapped: bool
 
-def names_equal(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
-    """Tell whether two (first name, last name) pairs, as given, are the same after folding, in either order."""
-    names, other_names = [tuple(map(folding.fold, pair)) for pair in (one, other)]
-    return names in (other_names, other_names[::-1])
+    @property
+    def score(self) -> float:
+        """The sum of the weights, in bits."""
+        return sum(weight for _, weight in self.evidence.values()) + (SWAPPED_NAMES if self.swapped else 0)
 
+    @property
+    def standing(self) -> Standing:
+        """How much the evidence is worth.
 
-def names_compatible(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
-    """Tell whether two (first name, last name) pairs, as given, may be one person's, in either order."""
-    (first, last), (other_first, other_last) = [tuple(map(folding.fold, pair)) for pair in (one, other)]
-    straight = _similar(last or "", other_last or "") and first_names_compatible(first, other_first)
-    swapped = first == other_last and last == other_first
-    return straight or swapped
+        One name or city alone, which many share, is none: it takes two of them, or a contact.
+        """
+        agreeing = {field for field, (_, weight) in self.evidence.items() if weight > 0}
+        if self.identifiers:
+            return Standing.MATCH
+        if self.score <= CUT_OFF:
+            return Standing.STRANGER
+        if agreeing & CONTACTS or len(agreeing & SHARED) >= 2:
+            return Standing.MATCH
+        is_of_the_place = "postal_code" in self.evidence and agreeing & {"city", "postal_code"}
+        return Standing.POSSIBLE if is_of_the_place else Standing.STRANGER
 
 
 def filter_keys(member_filter: dict) -> dict:
@@ -85,7 +105,7 @@ def filter_keys(member_filter: dict) -> dict:
     Args:
         member_filter: the contract's member filter in plain values.
     """
-    return folding.member_keys({**member_filter, "address": member_filter}) | {
+    return blocking.member_keys({**member_filter, "address": member_filter}) | {
         "provider_membership_id": (member_filter.get("provider_membership_id") or "").strip() or None,
         "number_key": folding.number_key(member_filter.get("membership_number")),
         "phone_keys": folding.phone_keys(member_filter.get("phone_number"), member_filter.get("country_code")),
@@ -93,75 +113,104 @@ def filter_keys(member_filter: dict) -> dict:
     }
 
 
-def blocking_keys(wanted: dict) -> list[dict]:
-    """Return, for each index that can find the person, its columns with the wanted values.
+def highest_score(wanted: dict) -> float:
+    """Return the score in bits of a member that agrees in all that the filter gives."""
+    columns = {field: f"{field}_key" for field in ("email", "first_name", "last_name", "city", "postal_code")}
+    columns |= {"phone_number": "phone_keys", "country_code": "country_code"}
+    return sum(WEIGHTS[field].agreement for field, column in columns.items() if wanted[column])
+
+
+def compare(wanted: dict, candidate: dict) -> Comparison:
+    """Compare all fields that both the filter and the candidate have; names in the order that fits better.
 
     Args:
         wanted: what `filter_keys` returned.
+        candidate: the key columns of a member and its membership, by name, and its `country_code`.
     """
-    last, first, city = wanted["last_name_key"], wanted["first_name_key"], wanted["city_key"]
-    blocks = [
-        {"provider_membership_id": wanted["provider_membership_id"]},
-        {"number_key": wanted["number_key"]},
-        {"email_key": wanted["email_key"]},
-        {"last_name_key": last, "first_name_key": first},
-        {"last_name_key": first, "first_name_key": last},
-        {"last_name_key": last, "city_key": city},
-        {"last_name_key": last, "postal_code_key": wanted["postal_code_key"]},
-        *({"phone_key" if key.startswith("+") else "phone_digits_key": key} for key in wanted["phone_keys"]),
+    identifiers = [
+        name
+        for name, column in (("provider_membership_id",) * 2, ("membership_number", "number_key"))
+        if wanted[column] and wanted[column] == candidate[column]
     ]
-    return [block for block in blocks if all(block.values())]
+    evidence = {"phone_number": _phone_similarity(wanted["phone_keys"], candidate)}
+    country = folding.country_key(candidate["country_code"])
+    evidence["country_code"] = similarity("country_code", wanted["country_code"], country)
+    evidence |= {field: similarity(field, wanted[column], candidate[column]) for field, column in _COLUMNS.items()}
+    given, swapped = _compare_names(wanted, candidate)
+    return Comparison(tuple(identifiers), given | _weigh(evidence), swapped)
 
 
-def score(wanted: dict, candidate: dict) -> float:
-    """Return the sum of the weights of all fields that both the filter and the candidate have.
-
-    Args:
-        wanted: what `filter_keys` returned.
-        candidate: a row of the member joined with its membership, by column name.
-    """
-    total = 0.0
-    for field, agrees in _comparison(wanted, candidate).items():
-        if agrees is not None:
-            total += WEIGHTS[field].agreement if agrees else WEIGHTS[field].disagreement
-    return total
+def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, tuple[float, float]], bool]:
+    """Return the evidence of the names, and whether it is that of first and last name swapped."""
+    straight = _weigh_names(wanted["first_name_key"], wanted["last_name_key"], candidate)
+    if all(weight > 0 for _, weight in straight.values()) and len(straight) == 2:
+        return straight, False
+    swapped = _weigh_names(wanted["last_name_key"], wanted["first_name_key"], candidate)
+    if _sum(swapped) + SWAPPED_NAMES > _sum(straight):
+        return swapped, True
+    return straight, False
 
 
-def _comparison(wanted: dict, candidate: dict) -> dict[str, bool | None]:
-    first, last = _compare_names(wanted, candidate)
-    return {
-        "provider_membership_id": _equal(wanted["provider_membership_id"], candidate["provider_membership_id"]),
-        "membership_number": _equal(wanted["number_key"], candidate["number_key"]),
-        "email": _equal(wanted["email_key"], candidate["email_key"]),
-        "first_name": first,
-        "last_name": last,
-        "phone_number": _compare_phones(wanted["phone_keys"], candidate),
-        "postal_code": _equal(wanted["postal_code_key"], candidate["postal_code_key"]),
-        "city": _equal(wanted["city_key"], candidate["city_key"]),
-        "country_code": _equal(wanted["country_code"], folding.country_key(candidate["country_code"])),
-    }
-
-
-def _compare_phones(wanted: list[str], candidate: dict) -> bool | None:
-    """By E.164 where both parse, otherwise by any digits that they have in common."""
-    known = folding.phone_keys(candidate["phone_number"], candidate["country_code"])
-    if not wanted or not known:
-        return None
-    if wanted[0].startswith("+") and known[0].startswith("+"):
-        return wanted[0] == known[0]
-    return not set(wanted).isdisjoint(known)
-
-
-def _compare_names(wanted: dict, candidate: dict) -> tuple[bool | None, bool | None]:
-    first, last = wanted["first_name_key"], wanted["last_name_key"]
-    other_first, other_last = candidate["first_name_key"], candidate["last_name_key"]
-    if first and last and (first, last) == (other_last, other_first):
-        return True, True
-    return (
-        first_names_compatible(first, other_first) if first and other_first else None,
-        _similar(last, other_last) if last and other_last else None,
+def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, tuple[float, float]]:
+    return _weigh(
+        {
+            "first_name": similarity("first_name", first, candidate["first_name_key"]),
+            "last_name": similarity("last_name", last, candidate["last_name_key"]),
+        }
     )
 
 
-def _equal(one: str | None, other: str | None) -> bool | None:
-    return one == other if one and other else None
+def _weigh(similarities: dict[str, float | None]) -> dict[str, tuple[float, float]]:
+    return {
+        field: (similarity, WEIGHTS[field].weigh(similarity))
+        for field, similarity in similarities.items()
+        if similarity is not None
+    }
+
+
+def _sum(evidence: dict[str, tuple[float, float]]) -> float:
+    return sum(weight for _, weight in evidence.values())
+
+
+def _equality(one: str, other: str) -> float:
+    return float(one == other)
+
+
+def _code_similarity(one: str, other: str) -> float:
+    """Tell codes apart by their typing errors: 1 for none, `CLOSE` for one, 0 for more."""
+    if one == other:
+        return 1.0
+    is_close = len(one) >= SHORTEST_WITH_ERRORS and OSA.distance(one, other, score_cutoff=1) <= 1
+    return CLOSE if is_close else 0.0
+
+
+def _email_similarity(one: str, other: str) -> float:
+    """One typing error, or the same name at another provider, is close."""
+    local, _, _ = one.rpartition("@")
+    other_local, _, _ = other.rpartition("@")
+    return CLOSE if local == other_local != "" and one != other else _code_similarity(one, other)
+
+
+def _phone_similarity(wanted: list[str], candidate: dict) -> float | None:
+    known = [key for key in (candidate["phone_key"], candidate["phone_digits_key"]) if key]
+    if not wanted or not known:
+        return None
+    if folding.phones_agree(wanted, known):
+        return 1.0
+    return _code_similarity(wanted[-1].lstrip("+"), known[-1].lstrip("+"))
+
+
+_SIMILARITIES: dict[str, Callable[[str, str], float]] = {
+    "first_name": names.first_name_similarity,
+    "last_name": names.last_name_similarity,
+    "email": _email_similarity,
+    "city": JaroWinkler.similarity,
+    "postal_code": _code_similarity,
+    "country_code": _equality,
+}
+_COLUMNS = {"email": "email_key", "city": "city_key", "postal_code": "postal_code_key"}
+
+
+def similarity(field: str, one: str | None, other: str | None) -> float | None:
+    """Return how much alike two normalised values of a field are, from 0 to 1, or None if one is missing."""
+    return _SIMILARITIES[field](one, other) if one and other else None

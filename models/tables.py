@@ -58,10 +58,13 @@ class Member(Table):
     email_key = peewee.CharField(KEY_LENGTH, null=True)
     phone_key = peewee.CharField(KEY_LENGTH, null=True)  # E.164
     phone_digits_key = peewee.CharField(KEY_LENGTH, null=True)  # for numbers that come without their country
+    # Those of the sorted indexes: empty for a missing value, null for an erased member (see models.blocking).
     first_name_key = peewee.CharField(KEY_LENGTH, null=True)
     last_name_key = peewee.CharField(KEY_LENGTH, null=True)
     city_key = peewee.CharField(KEY_LENGTH, null=True)
     postal_code_key = peewee.CharField(KEY_LENGTH, null=True)
+    first_name_code = peewee.CharField(KEY_LENGTH, null=True)
+    last_name_code = peewee.CharField(KEY_LENGTH, null=True)
     key_version = peewee.SmallIntegerField()
     created_at = UtcDateTimeField()
 
@@ -71,9 +74,11 @@ class Member(Table):
             (("program", "email_key"), False),
             (("program", "phone_key"), False),
             (("program", "phone_digits_key"), False),
-            (("program", "last_name_key", "first_name_key"), False),
-            (("program", "last_name_key", "city_key"), False),
-            (("program", "last_name_key", "postal_code_key"), False),
+            (("program", "last_name_code", "first_name_code", "last_name_key", "first_name_key", "city_key"), False),
+            (("program", "postal_code_key", "last_name_key", "first_name_key"), False),
+            (("program", "city_key", "last_name_key", "first_name_key"), False),
+            (("program", "first_name_key", "postal_code_key", "last_name_key"), False),
+            (("program", "first_name_key", "city_key", "last_name_key"), False),
         )
 
 

@@ -1,0 +1,121 @@
+"""Where the candidates of a search are read: around the wanted values in sorted indexes.
+
+The sorted neighbourhood method (Hernandez and Stolfo, 1995): members stand in an index in the order of several keys,
+and those nearest to what is asked for are read in both directions. So the number read depends neither on how many
+members there are nor on how many share a name, and typing errors towards the end of a word leave them neighbours.
+"""
+
+import re
+from dataclasses import dataclass
+
+from models import folding, names
+
+# The indexes, by their columns in order. Each stands in models.tables for the member, after the program.
+NAMES = ("last_name_code", "first_name_code", "last_name_key", "first_name_key", "city_key")
+POSTAL_CODE = ("postal_code_key", "last_name_key", "first_name_key")
+CITY = ("city_key", "last_name_key", "first_name_key")
+FIRST_NAME_AND_POSTAL_CODE = ("first_name_key", "postal_code_key", "last_name_key")
+FIRST_NAME_AND_CITY = ("first_name_key", "city_key", "last_name_key")
+SORTED = (NAMES, POSTAL_CODE, CITY, FIRST_NAME_AND_POSTAL_CODE, FIRST_NAME_AND_CITY)
+_SWAPPED = {
+    "first_name_key": "last_name_key",
+    "last_name_key": "first_name_key",
+    "first_name_code": "last_name_code",
+    "last_name_code": "first_name_code",
+}
+
+MOST_CANDIDATES = 200  # that are scored for one request
+NAMESAKES = 20
+NEIGHBOURS = 14  # in each direction
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One stretch of an index: members whose `equal` columns are equal, the nearest in the order of `following` first.
+
+    The stretch begins at the wanted values of `following` and leads up, or from just before them down.
+    """
+
+    equal: tuple[str, ...]
+    following: tuple[str, ...] = ()
+    is_down: bool = False
+    limit: int = NAMESAKES
+
+
+Values = tuple[str, ...]
+
+
+def identifying(wanted: dict) -> list[tuple[Scan, Values]]:
+    """Return the scans for what belongs to one person, or to a family, with the values to look for.
+
+    Args:
+        wanted: what `models.matching.filter_keys` returned.
+    """
+    pairs = [(column, wanted[column]) for column in ("provider_membership_id", "number_key", "email_key")]
+    pairs += [("phone_key" if key.startswith("+") else "phone_digits_key", key) for key in wanted["phone_keys"]]
+    return [(Scan((column,)), (value,)) for column, value in pairs if value]
+
+
+def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
+    """Return the scans for members that agree in the two leading columns of an index, names in either order.
+
+    Args:
+        wanted: what `models.matching.filter_keys` returned.
+        limit: how many namesakes to read at most.
+    """
+    scans = []
+    for columns, values in _sorted_values(wanted):
+        if all(values[:2]):
+            most = limit if columns is NAMES else NEIGHBOURS
+            scans.append((Scan(columns[:2], columns[2:], limit=most), values))
+    return scans
+
+
+def nearest(wanted: dict) -> list[tuple[Scan, Values]]:
+    """Return the scans in both directions for the neighbours of what is wanted.
+
+    Args:
+        wanted: what `models.matching.filter_keys` returned.
+    """
+    scans = []
+    for columns, values in _sorted_values(wanted):
+        if values[0]:
+            scans += [(Scan((), columns, is_down, NEIGHBOURS), values) for is_down in (False, True)]
+    return scans
+
+
+def _sorted_values(wanted: dict) -> list[tuple[tuple[str, ...], Values]]:
+    given = [(columns, tuple(wanted[column] or "" for column in columns)) for columns in SORTED]
+    swapped = tuple(wanted[_SWAPPED.get(column, column)] or "" for column in NAMES)
+    return [*given, (NAMES, swapped)]
+
+
+def member_keys(customer: dict) -> dict:
+    """Return the key columns of a member for the customer's plain values.
+
+    Those that indexes are sorted by are empty where there is no value; null stands for a member that was erased.
+    """
+    address = customer.get("address") or {}
+    phones = folding.phone_keys(customer.get("phone_number"), address.get("country_code"))
+    first, last = folding.fold(customer.get("first_name")) or "", folding.fold(customer.get("last_name")) or ""
+    return {
+        "email_key": folding.email_key(customer.get("email")),
+        "phone_key": next((key for key in phones if key.startswith("+")), None),
+        "phone_digits_key": phones[-1] if phones and not phones[-1].startswith("+") else None,
+        "first_name_key": folding.bounded(first),
+        "last_name_key": folding.bounded(last),
+        "first_name_code": folding.bounded(sound_code(first)),
+        "last_name_code": folding.bounded(sound_code(last)),
+        "city_key": folding.bounded(folding.fold(address.get("city"))) or "",
+        "postal_code_key": folding.postal_code_key(address.get("postal_code")) or "",
+        "key_version": folding.KEY_VERSION,
+    }
+
+
+def sound_code(folded: str) -> str:
+    """Return the consonants of a folded name in one spelling for each sound; a name without any is its own code.
+
+    Names with the same code stand together in an index, and within it by their letters.
+    """
+    spelled = names.spelling(folded).replace(" ", "")
+    return re.sub(r"(.)\1+", r"\1", re.sub("[aeiouyh]", "", spelled)) or spelled
