@@ -8,7 +8,7 @@ import inflection
 import peewee
 import uuid_utils
 
-from models import folding, history, matching, numbers
+from models import folding, history, names, numbers
 from models.caller import Caller
 from models.database import database, rows, transaction
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
@@ -95,12 +95,12 @@ def _existing(program: Program, customer: dict) -> dict | None:
         .order_by(Member.id)
     )
     name = (customer.get("first_name"), customer.get("last_name"))
-    known = [row for row in found if matching.names_compatible(name, (row["first_name"], row["last_name"]))]
+    known = [row for row in found if names.names_compatible(name, (row["first_name"], row["last_name"]))]
     if found and not known:
         raise InvalidFields(FieldError(FieldFault.DUPLICATE, ("customer", "email")))
 
     def preference(row: dict) -> tuple:  # in a family that shares an e-mail, Maria is not Marie
-        return not matching.names_equal(name, (row["first_name"], row["last_name"])), row["is_imported"]
+        return not names.names_equal(name, (row["first_name"], row["last_name"])), row["is_imported"]
 
     return min(known, key=preference, default=None)
 

@@ -4,15 +4,9 @@ Search reads only `filter_keys`, `blocking_keys`, `score` and `CUT_OFF`, so a be
 and nothing else.
 """
 
-import functools
 from dataclasses import dataclass
 
-from nicknames import NickNamer
-from rapidfuzz.distance import JaroWinkler
-
-from models import folding
-
-SIMILAR = 0.9  # Jaro-Winkler similarity from which two names count as one with a typing error
+from models import folding, names
 
 
 @dataclass(frozen=True)
@@ -37,46 +31,6 @@ WEIGHTS = {
     "country_code": Weight(1, -1),
 }
 CUT_OFF = 0.0  # a candidate at or below it is a stranger
-
-
-@functools.cache
-def _nicknames() -> NickNamer:
-    return NickNamer()
-
-
-def _is_nickname(one: str, other: str) -> bool:
-    names = _nicknames()
-    return other in names.nicknames_of(one) or one in names.nicknames_of(other)
-
-
-def _similar(one: str, other: str) -> bool:
-    return one == other or JaroWinkler.similarity(one, other) >= SIMILAR
-
-
-def first_names_compatible(one: str | None, other: str | None) -> bool:
-    """Tell whether two folded first names may be one person's: missing, similar, an initial, a nickname, or one
-    without the other's further names (`anna`, `anna maria`).
-    """
-    if not one or not other:
-        return True
-    if min(len(one), len(other)) == 1:
-        return one[0] == other[0]
-    shorter, longer = sorted((one.split(), other.split()), key=len)
-    return _similar(one, other) or _is_nickname(one, other) or longer[: len(shorter)] == shorter
-
-
-def names_equal(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
-    """Tell whether two (first name, last name) pairs, as given, are the same after folding, in either order."""
-    names, other_names = [tuple(map(folding.fold, pair)) for pair in (one, other)]
-    return names in (other_names, other_names[::-1])
-
-
-def names_compatible(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
-    """Tell whether two (first name, last name) pairs, as given, may be one person's, in either order."""
-    (first, last), (other_first, other_last) = [tuple(map(folding.fold, pair)) for pair in (one, other)]
-    straight = _similar(last or "", other_last or "") and first_names_compatible(first, other_first)
-    swapped = first == other_last and last == other_first
-    return straight or swapped
 
 
 def filter_keys(member_filter: dict) -> dict:
@@ -135,21 +89,13 @@ def _comparison(wanted: dict, candidate: dict) -> dict[str, bool | None]:
         "email": _equal(wanted["email_key"], candidate["email_key"]),
         "first_name": first,
         "last_name": last,
-        "phone_number": _compare_phones(wanted["phone_keys"], candidate),
+        "phone_number": folding.phones_agree(
+            wanted["phone_keys"], folding.phone_keys(candidate["phone_number"], candidate["country_code"])
+        ),
         "postal_code": _equal(wanted["postal_code_key"], candidate["postal_code_key"]),
         "city": _equal(wanted["city_key"], candidate["city_key"]),
         "country_code": _equal(wanted["country_code"], folding.country_key(candidate["country_code"])),
     }
-
-
-def _compare_phones(wanted: list[str], candidate: dict) -> bool | None:
-    """By E.164 where both parse, otherwise by any digits that they have in common."""
-    known = folding.phone_keys(candidate["phone_number"], candidate["country_code"])
-    if not wanted or not known:
-        return None
-    if wanted[0].startswith("+") and known[0].startswith("+"):
-        return wanted[0] == known[0]
-    return not set(wanted).isdisjoint(known)
 
 
 def _compare_names(wanted: dict, candidate: dict) -> tuple[bool | None, bool | None]:
@@ -158,8 +104,8 @@ def _compare_names(wanted: dict, candidate: dict) -> tuple[bool | None, bool | N
     if first and last and (first, last) == (other_last, other_first):
         return True, True
     return (
-        first_names_compatible(first, other_first) if first and other_first else None,
-        _similar(last, other_last) if last and other_last else None,
+        names.first_name_similarity(first, other_first) >= names.SIMILAR if first and other_first else None,
+        names.last_name_similarity(last, other_last) >= names.SIMILAR if last and other_last else None,
     )
 
 
