@@ -1,35 +1,99 @@
-"""Normalised keys: what two spellings of one name, address, e-mail or phone number have in common."""
+"""Normalised keys: what two spellings of one name, address, e-mail or phone number have in common.
+
+A key unites only what never separates two names; other spellings of one name are for `models.names` to compare.
+"""
 
 import hashlib
 import re
+import string
 import unicodedata
+from typing import Any
 
 import anyascii
 import idna
 import phonenumbers
+from babel.core import get_global
 
 from models.tables import KEY_LENGTH
 
 # Every row carries the version of these rules, so that a later release can find and renew older keys.
-KEY_VERSION = 1
+KEY_VERSION = 2
 # Shorter strings of digits would match half the members.
 SHORTEST_PHONE_DIGITS = 5
 
-_APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc\u02bb`\u00b4]")
-_SEPARATORS = re.compile(r"[^a-z0-9]+")
+_APOSTROPHES = "'`"
+# Letters and digits stay, in lower case; apostrophes go, and so O'Neil is ONeil; all else parts words.
+_LETTERS: dict[int, str | None] = dict.fromkeys(range(128), " ")
+_LETTERS |= {ord(sign): sign.lower() for sign in string.ascii_letters + string.digits}
+_LETTERS |= dict.fromkeys(map(ord, _APOSTROPHES))
+_UKRAINIAN = str.maketrans("гґиій", "hgyii")
+_LONG_VOWELS = re.compile("(?<=o)[ou](?![aeiou])|(?<=u)u(?![aeiou])")  # さとう is Sato in a passport
+# By script: where anyascii, which goes letter by letter, differs from how names are written in passports.
+_SPELLINGS: dict[re.Pattern, list[tuple[re.Pattern, Any]]] = {
+    re.compile("[\u0370-\u03ff]"): [  # Greek by ELOT 743
+        (re.compile("ο[υύ]"), "ou"),  # Παπαδόπουλος
+        (re.compile(r"([αεη])[υύ](?=[θκξπστφχψ]|\b)"), r"\1f"),  # Ευτυχία
+        (re.compile("([αεη])[υύ]"), r"\1v"),  # Ευάγγελος
+        (re.compile("γ(?=[γξχ])"), "n"),
+        (re.compile(r"\bμπ"), "b"),  # Μπάμπης
+    ],
+    re.compile("[\u0400-\u04ff]"): [
+        (re.compile("ъ(?![еёюя])"), "a"),  # Bulgarian: Първанов
+        (re.compile(".*[іїєґ].*"), lambda name: name[0].translate(_UKRAINIAN)),  # Сергій is Serhii
+    ],
+    re.compile("[\u0600-\u06ff]"): [
+        (re.compile("[\u064b-\u065f\u0670\u0640]"), ""),  # vowel signs, and the line that stretches a word
+        (re.compile(r"\bال(?=\w{3})"), ""),  # the article
+        (re.compile("[أإآٱ]"), "ا"),
+    ],
+    re.compile("[\u0900-\u097f]"): [
+        (re.compile("([क-ह])(?=[अ-ह])"), r"\1a"),  # the vowel of a consonant without a sign: रमेश is Ramesh
+        (re.compile("[शष]"), "sh"),
+    ],
+    re.compile("[\u3041-\u30ff]"): [
+        (re.compile("(.)([ゃゅょャュョ])"), lambda kana: _contract(kana[1], kana[2])),  # しょ is sho, not shiyo
+        (re.compile("[っッ](?=(.))"), lambda kana: anyascii.anyascii(kana[1])[:1]),  # いっせい is Issei
+        (re.compile(".+"), lambda name: _LONG_VOWELS.sub("", anyascii.anyascii(name[0]))),
+    ],
+}
+_FIRST_SCRIPT_AFTER_LATIN = "\u0370"
+
+_EXTENSION = re.compile(r"\W*(?:ext(?:ension)?|x|#)\W*\d{1,7}\W*$", re.IGNORECASE)
+_COUNTRY_BEFORE_POSTAL_CODE = re.compile(r"^[a-z]{1,2} (?=\d{4}|\d{3} \d{2}$)")  # D-10115, CZ-110 00
+_ZIP_PLUS_FOUR = re.compile(r"^(\d{5}) \d{4}$")
 
 
 def fold(text: str | None) -> str | None:
     """Return the text in lower-case ASCII letters, digits and single spaces; None if nothing readable is in it.
 
-    Unicode NFKC, case folding and transliteration, so that `Łukasz` is `lukasz`, `O’Neil` is `oneil` and
-    `Anne-Marie` is `anne marie`.
+    Unicode NFKC, case folding and transliteration, so that `Łukasz` is `lukasz`, `O’Neil` is `oneil`, `Anne-Marie` is
+    `anne marie`, `王小明` is `wangxiaoming` and `Ευάγγελος` is `evangelos`. Folding twice is folding once.
     """
     if not text:
         return None
-    plain = unicodedata.normalize("NFKC", _APOSTROPHES.sub("", text)).casefold()
-    folded = _SEPARATORS.sub(" ", anyascii.anyascii(plain).lower()).strip()
-    return folded or plain.strip() or None
+    if text.isascii():
+        return " ".join(text.translate(_LETTERS).split()) or text.strip().lower() or None
+    plain = unicodedata.normalize("NFKC", text.replace("\u00b4", "'")).casefold()
+    return " ".join(_transliterate(plain).translate(_LETTERS).split()) or _unreadable(plain)
+
+
+def _transliterate(plain: str) -> str:
+    if max(plain) >= _FIRST_SCRIPT_AFTER_LATIN:
+        for script, spellings in _SPELLINGS.items():
+            if script.search(plain):
+                for pattern, replacement in spellings:
+                    plain = pattern.sub(replacement, plain)
+    return anyascii.anyascii(plain)
+
+
+def _contract(syllable: str, small: str) -> str:
+    consonant, glide = anyascii.anyascii(syllable)[:-1], anyascii.anyascii(small)
+    return consonant + (glide[1:] if consonant in ("sh", "ch", "j") else glide)
+
+
+def _unreadable(plain: str) -> str | None:
+    """Return a key for signs that have no letters, such as an emoji; it is the same for its own key."""
+    return unicodedata.normalize("NFKC", plain).strip() or None
 
 
 def bounded(key: str | None) -> str | None:
@@ -45,7 +109,7 @@ def digest(*parts: str) -> str:
 
 
 def email_key(email: str | None) -> str | None:
-    """Return an e-mail address in one form: case folded, the domain in its ASCII form (IDNA 2008 with UTS 46)."""
+    """Return an e-mail address in one form: in lower case, the domain in its ASCII form (IDNA 2008 with UTS 46)."""
     if not email or not email.strip():
         return None
     local, _, domain = unicodedata.normalize("NFC", email.strip()).rpartition("@")
@@ -53,52 +117,71 @@ def email_key(email: str | None) -> str | None:
         domain = idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
         domain = domain.casefold()
-    return bounded(f"{local.casefold()}@{domain}")
+    return bounded(unicodedata.normalize("NFC", f"{local.lower()}@{domain}"))
 
 
 def phone_keys(phone_number: str | None, country_code: str | None) -> list[str]:
     """Return the keys by which a phone number may be found, the most telling first.
 
     E.164 where libphonenumber can parse it (with the address's country as region), then its digits as given, and last
-    those without the country.
+    those without the country and the zero before a national number. Extensions are left out.
     """
     if not phone_number:
         return []
-    digits = "".join(str(unicodedata.digit(sign)) for sign in phone_number if sign.isdecimal())
-    keys = [digits] if len(digits) >= SHORTEST_PHONE_DIGITS else []
+    number = _EXTENSION.sub("", phone_number)
+    digits = "".join(str(unicodedata.digit(sign)) for sign in number if sign.isdecimal())
+    keys = [digits, digits.lstrip("0")]
+    parsed = _parse_phone(number, digits, country_key(country_code))
+    if parsed:
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        keys = [e164, digits, str(parsed.national_number)]
+    return [str(bounded(key)) for key in dict.fromkeys(keys) if len(key) >= SHORTEST_PHONE_DIGITS]
+
+
+def _parse_phone(number: str, digits: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """Without a region, 00 is taken for the + that most of the world dials so."""
+    international = f"+{digits[2:]}" if not region and digits.startswith("00") else number
     try:
-        parsed = phonenumbers.parse(phone_number, country_key(country_code))
+        return phonenumbers.parse(international, region)
     except phonenumbers.NumberParseException:
-        return [str(bounded(key)) for key in keys]
-    national = str(parsed.national_number)
-    if len(national) >= SHORTEST_PHONE_DIGITS:
-        keys.append(national)
-    keys.insert(0, phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
-    return [str(bounded(key)) for key in dict.fromkeys(keys)]
+        return None
+
+
+def phones_agree(one: list[str], other: list[str]) -> bool | None:
+    """Tell whether two numbers are one, or None if one of them is missing.
+
+    By E.164 where both parse, otherwise by any digits that they have in common.
+
+    Args:
+        one: what `phone_keys` returned.
+        other: the same of the other number.
+    """
+    if not one or not other:
+        return None
+    if one[0].startswith("+") and other[0].startswith("+"):
+        return one[0] == other[0]
+    return not set(one).isdisjoint(other)
 
 
 def country_key(country_code: str | None) -> str | None:
-    """Return an ISO 3166-1 code in upper case, or None for a blank one."""
-    return (country_code or "").strip().upper() or None
+    """Return the ISO 3166-1 alpha-2 code in upper case, also for an alpha-3 or numeric one; None for a blank one.
+
+    The other codes are CLDR's. One that it does not know, or that stands for several countries now, stays as it is.
+    """
+    code = (country_code or "").strip().upper()
+    known = get_global("territory_aliases").get(code, [])
+    return (known[0] if len(known) == 1 else code) or None
 
 
 def number_key(membership_number: str | None) -> str | None:
-    """Return a membership number, or a postal code, without case, spaces and hyphens."""
+    """Return a membership number without case, spaces and hyphens."""
     folded = fold(membership_number)
     return bounded(folded.replace(" ", "")) if folded else None
 
 
-def member_keys(customer: dict) -> dict:
-    """Return the key columns of a member for the customer's plain values."""
-    address = customer.get("address") or {}
-    phones = phone_keys(customer.get("phone_number"), address.get("country_code"))
-    return {
-        "email_key": email_key(customer.get("email")),
-        "phone_key": next((key for key in phones if key.startswith("+")), None),
-        "phone_digits_key": phones[-1] if phones and not phones[-1].startswith("+") else None,
-        "first_name_key": bounded(fold(customer.get("first_name"))),
-        "last_name_key": bounded(fold(customer.get("last_name"))),
-        "city_key": bounded(fold(address.get("city"))),
-        "postal_code_key": number_key(address.get("postal_code")),
-        "key_version": KEY_VERSION,
-    }
+def postal_code_key(postal_code: str | None) -> str | None:
+    """Return a postal code without case, spaces, hyphens, the country before it (`D-10115`), or a ZIP's last four
+    digits (`10012-1234`), which people leave out.
+    """
+    folded = _COUNTRY_BEFORE_POSTAL_CODE.sub("", fold(postal_code) or "")
+    return number_key(_ZIP_PLUS_FOUR.sub(r"\1", folded))
