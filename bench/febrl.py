@@ -33,4 +33,6 @@ def _people(table: pandas.DataFrame) -> dict[str, dict]:
 def _person(row: dict) -> dict:
     """The fields that Mews sends; a missing one is empty, as in a form that has not been filled in."""
     values = {field: row[column] for field, column in COLUMNS.items()}
-    return {field: "" if isinstance(value, float) and math.isnan(value) else str(value) for field, value in values.items()}
+    return {
+        field: "" if isinstance(value, float) and math.isnan(value) else str(value) for field, value in values.items()
+    }

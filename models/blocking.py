@@ -5,10 +5,9 @@ and those nearest to what is asked for are read in both directions. So the numbe
 members there are nor on how many share a name, and typing errors towards the end of a word leave them neighbours.
 """
 
-import re
 from dataclasses import dataclass
 
-from models import folding, names
+from models import folding, spellings
 
 # The indexes, by their columns in order. Each stands in models.tables for the member, after the program.
 NAMES = ("last_name_code", "first_name_code", "last_name_key", "first_name_key", "city_key")
@@ -66,7 +65,7 @@ def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
     scans = []
     for columns, values in _sorted_values(wanted):
         if all(values[:2]):
-            most = limit if columns is NAMES else NEIGHBOURS
+            most = min(limit, MOST_CANDIDATES) if columns is NAMES else NEIGHBOURS
             scans.append((Scan(columns[:2], columns[2:], limit=most), values))
     return scans
 
@@ -117,5 +116,4 @@ def sound_code(folded: str) -> str:
 
     Names with the same code stand together in an index, and within it by their letters.
     """
-    spelled = names.spelling(folded).replace(" ", "")
-    return re.sub(r"(.)\1+", r"\1", re.sub("[aeiouyh]", "", spelled)) or spelled
+    return spellings.consonants(folded) or spellings.spelling(folded)

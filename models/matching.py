@@ -1,4 +1,4 @@
-"""Whether a member is the one that a filter describes: agreement weights of all fields, as Fellegi and Sunter have them.
+"""Whether a member is the one that a filter describes: agreement weights, as Fellegi and Sunter (1969) have them.
 
 Search reads only `filter_keys`, `compare` and `CUT_OFF`, so a better scorer replaces this module and nothing else.
 The weights and their origin are in `weights.json` and docs/matching.md.
@@ -15,7 +15,6 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from models import blocking, folding, names
 
 CONTACTS = {"email", "phone_number"}
-SHARED = {"first_name", "last_name", "city", "postal_code"}
 CLOSE = 0.9  # the similarity that stands for one typing error in a code
 SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
 
@@ -54,6 +53,8 @@ def _load() -> tuple[dict[str, Weights], float]:
 
 
 WEIGHTS, SWAPPED_NAMES = _load()
+
+
 class Standing(enum.Enum):
     """What a candidate is to the person sought: shown, shown only where nobody fits well, or not shown."""
 
@@ -82,18 +83,22 @@ class Comparison:
         """The sum of the weights, in bits."""
         return sum(weight for _, weight in self.evidence.values()) + (SWAPPED_NAMES if self.swapped else 0)
 
+    def similarity(self, field: str) -> float | None:
+        """How much alike the values of a field are, or None if one is missing."""
+        return self.evidence[field][0] if field in self.evidence else None
+
     @property
     def standing(self) -> Standing:
         """How much the evidence is worth.
 
-        One name or city alone, which many share, is none: it takes two of them, or a contact.
+        One field alone, which many share, is none: it takes two, or an equal e-mail or phone number.
         """
         agreeing = {field for field, (_, weight) in self.evidence.items() if weight > 0}
         if self.identifiers:
             return Standing.MATCH
         if self.score <= CUT_OFF:
             return Standing.STRANGER
-        if agreeing & CONTACTS or len(agreeing & SHARED) >= 2:
+        if len(agreeing - {"country_code"}) >= 2 or any(self.similarity(field) == 1 for field in CONTACTS):
             return Standing.MATCH
         is_of_the_place = "postal_code" in self.evidence and agreeing & {"city", "postal_code"}
         return Standing.POSSIBLE if is_of_the_place else Standing.STRANGER
@@ -186,9 +191,13 @@ def _code_similarity(one: str, other: str) -> float:
 
 def _email_similarity(one: str, other: str) -> float:
     """One typing error, or the same name at another provider, is close."""
-    local, _, _ = one.rpartition("@")
-    other_local, _, _ = other.rpartition("@")
-    return CLOSE if local == other_local != "" and one != other else _code_similarity(one, other)
+    if one == other:
+        return 1.0
+    local, _, domain = one.rpartition("@")
+    other_local, _, other_domain = other.rpartition("@")
+    if domain == other_domain:
+        return _code_similarity(local, other_local)
+    return CLOSE if local == other_local and len(local) >= SHORTEST_WITH_ERRORS else 0.0
 
 
 def _phone_similarity(wanted: list[str], candidate: dict) -> float | None:

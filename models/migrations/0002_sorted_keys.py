@@ -3,8 +3,12 @@
 from peewee import CharField, Database
 from playhouse.migrate import SchemaMigrator
 
-OLD = (("last_name_key", "first_name_key"), ("last_name_key", "city_key"), ("last_name_key", "postal_code_key"))
-NEW = (
+OLD: tuple[tuple[str, ...], ...] = (
+    ("last_name_key", "first_name_key"),
+    ("last_name_key", "city_key"),
+    ("last_name_key", "postal_code_key"),
+)
+NEW: tuple[tuple[str, ...], ...] = (
     ("last_name_code", "first_name_code", "last_name_key", "first_name_key", "city_key"),
     ("postal_code_key", "last_name_key", "first_name_key"),
     ("city_key", "last_name_key", "first_name_key"),
