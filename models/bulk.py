@@ -248,10 +248,16 @@ def _next_ids(table: type[Table], count: int) -> list[int]:
 
 
 def _insert(table: type[peewee.Model], values: Sequence[dict], returning: str) -> list[tuple]:
-    """Insert rows, given by their columns' names, unless a constraint refuses them; return columns of the inserted."""
+    """Insert rows unless a constraint refuses them, and return columns of those that were inserted.
+
+    Args:
+        table: where to.
+        values: of each row by the columns' names; what one lacks and another has is null.
+        returning: the names of the columns wanted, as in SQL.
+    """
     if not values:
         return []
-    name, columns = table._meta.table_name, list(values[0])
+    name, columns = table._meta.table_name, list(dict.fromkeys(itertools.chain.from_iterable(values)))
     if _is_sqlite():
         source = ", ".join(f"json_extract(value, '$.{column}')" for column in columns) + " FROM json_each(?)"
     else:

@@ -17,6 +17,7 @@ from app.languages import DEFAULT, translate
 
 # A longer one is none that a person has written; memory must not depend on the file.
 LONGEST_LINE = 2**22
+LONGEST_NAME = 80  # more of a name makes no column of it
 DELIMITERS = ",;\t"
 BYTE_ORDER_MARK = "\ufeff"
 # What the file of refused rows has beside the columns of the file that was imported. An import ignores them.
@@ -186,7 +187,7 @@ def _broken_csv(line: int) -> BrokenFile:
 def _nearest(name: str) -> str:
     """Return a hint. The name itself is not repeated: without a header, it is a guest's data."""
     spelled = {column.lower(): column for column in COLUMNS}
-    plain = "".join(sign for sign in name.lower() if sign.isalnum())
+    plain = "".join(sign for sign in name[:LONGEST_NAME].lower() if sign.isalnum())
     near = difflib.get_close_matches(plain, spelled, n=1)
     return f" (did you mean {spelled[near[0]]}?)" if near else ""
 

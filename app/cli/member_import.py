@@ -19,14 +19,14 @@ from rich.text import Text
 
 from app.cli import member_record
 from app.cli.common import examples, json_option, opened, program_option, show_one
-from app.cli.member_file import Csv, JsonLines, Row, Source
+from app.cli.member_file import BrokenFile, Csv, JsonLines, Row, Source
 from app.cli.member_record import COLUMNS, Refused
-from app.cli.member_refused import RefusedRows
+from app.cli.member_refused import CannotWrite, RefusedRows
 from app.cli.processes import spread
 from models import bulk, programs
 from models.bulk import Outcome
 from models.clock import system_clock
-from models.errors import DatabaseUnavailable
+from models.errors import LoyaltyError
 from models.tables import Program
 
 SOME_REFUSED = 3  # the exit code; 1 says that the import ended early, and 2 is click's own for wrong options
@@ -92,30 +92,35 @@ def command(
     if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
     source, counts = Source(file, dict(mapping)), Counter[str]()
-    try:
-        with opened(), RefusedRows(errors, source.format) as refused, _shown(file) as show_progress:
-            target = programs.find_program(program)
+    with _ended_in_one_sentence(counts, dry_run), opened():
+        target = programs.find_program(program)
+        with RefusedRows(errors, source.format) as refused, _shown(file) as show_progress:
             for batch, outcomes in _write(source, target, dry_run=dry_run):
                 counts.update(_counted(outcome) for outcome in outcomes)
                 reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
                 refused.add((row, reason) for row, reason in reasons if reason)
                 show_progress(batch.end, counts.total())
-    except DatabaseUnavailable as error:
-        raise _ended(str(error), counts, dry_run) from None
-    except BrokenProcessPool:
-        raise _ended("The system ended a process of the import; memory may be short.", counts, dry_run) from None
-    except KeyboardInterrupt:
-        raise _ended("The import was interrupted.", counts, dry_run) from None
-    if source.broken:
-        raise _ended(source.broken.message, counts, dry_run)
+        if source.broken:
+            raise source.broken
     refused.tell()
     _tell(counts, dry_run, as_json)
 
 
-def _ended(sentence: str, counts: Counter[str], dry_run: bool) -> click.ClickException:
+@contextlib.contextmanager
+def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None]:
+    """Say what has ended the import early, and how far it had come."""
+    try:
+        yield
+        return
+    except (LoyaltyError, BrokenFile, CannotWrite) as error:
+        sentence = str(error)
+    except BrokenProcessPool:
+        sentence = "The system ended a process of the import; memory may be short."
+    except KeyboardInterrupt:
+        sentence = "The import was interrupted."
     added = 0 if dry_run else counts[Outcome.ADDED]
     kept = f"{added:,} members were added before, and stay." if added else "Nothing was written."
-    return click.ClickException(f"{sentence} {kept}")
+    raise click.ClickException(f"{sentence} {kept}")
 
 
 def _tell(counts: Counter[str], dry_run: bool, as_json: bool) -> None:

@@ -31,8 +31,6 @@ COLUMNS = (*MEMBERSHIP.values(), *PERSON.values(), *ADDRESS.values())
 # What a second import knows a membership by.
 IDENTIFIERS = (MEMBERSHIP["provider_membership_id"], MEMBERSHIP["membership_number"])
 _INTEGERS = {MEMBERSHIP[name] for name in MEMBERSHIP if isinstance(schemas.membership.fields[name], fields.Integer)}
-
-
 _STATUS, _POINTS = MEMBERSHIP["status"], MEMBERSHIP["points"]
 _NUMBER = re.compile(r"-?[0-9]{1,30}")
 # What makes a membership complete where a record leaves it to the server.

@@ -14,6 +14,10 @@ from app.cli.member_file import Csv, JsonLines, Row
 TOLD = 10
 
 
+class CannotWrite(click.ClickException):
+    """The file of refused rows cannot be written."""
+
+
 class RefusedRows:
     """Where refused rows go. The file holds whole rows, whatever happens.
 
@@ -22,7 +26,7 @@ class RefusedRows:
         file_format: of the file that is imported.
 
     Raises:
-        click.ClickException: the file cannot be written.
+        CannotWrite: the file cannot be written.
     """
 
     def __init__(self, path: Path | None, file_format: Csv | JsonLines) -> None:
@@ -47,7 +51,7 @@ class RefusedRows:
         """Keep rows with why they were refused.
 
         Raises:
-            click.ClickException: the file cannot be written; it ends with the last row that was written whole.
+            CannotWrite: the file cannot be written; it ends with the last row that was written whole.
         """
         refused = list(rows)
         self._count += len(refused)
@@ -75,5 +79,5 @@ class RefusedRows:
             )
 
 
-def _cannot(error: OSError) -> click.ClickException:
-    return click.ClickException(f"The file of --errors cannot be written: {error.strerror}.")
+def _cannot(error: OSError) -> CannotWrite:
+    return CannotWrite(f"The file of --errors cannot be written: {error.strerror}.")

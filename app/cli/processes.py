@@ -21,7 +21,8 @@ def spread(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterato
 
     Args:
         function: what to do; like tasks and results it must be one that can be pickled.
-        tasks: taken only as fast as results are, so that memory does not depend on how many there are.
+        tasks: taken only as fast as results are, so that memory does not depend on how many there are. The processes
+            begin before the first result is there, and so with no lock that comes with working on results.
     """
     remaining = iter(tasks)
     first = list(itertools.islice(remaining, 2))

@@ -86,6 +86,13 @@ def test_what_is_not_given_is_made(program):
     assert [(row["status"], row["points"], row["expires_at"]) for row in (first, second)] == [("enrolled", 0, None)] * 2
 
 
+def test_records_of_one_batch_may_have_different_columns(program):
+    write(program, ({"last_name": "A"}, {"membership_number": "X"}), (ADA, MEMBERSHIP))
+    first, second = rows(Membership.select().order_by(Membership.member))
+    assert second | MEMBERSHIP == second
+    assert first["tier"] is first["expires_at"] is first["deeplink_url"] is None
+
+
 def test_members_keep_the_order_of_the_records(program):
     bulk.load(program, people(0, 2500), NOW)
     names = [row["last_name"] for row in rows(Member.select().order_by(Member.id))]
