@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak lock
+.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -45,6 +45,12 @@ spec-upgrade: $(INSTALLED) ## Put the contract in FILE=... in place, carry the c
 
 soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades.
 	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py
+
+bench-import: $(INSTALLED) ## Measure members per second and memory of an import, on SQLite and Postgres; ARGS=--help tells more.
+	@$(BIN)/python -m bench.import_speed $(ARGS)
+
+bench-scale: $(INSTALLED) ## Measure member search at 10k, 100k and 1M members; ARGS=--help tells what else it can do.
+	@$(BIN)/python -m bench.scale $(ARGS)
 
 lock: $(INSTALLED) ## Renew requirements.lock within the ranges of setup.cfg.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --no-annotate --custom-compile-command "make lock" setup.cfg -o requirements.lock

@@ -2,4 +2,5 @@
 
 from app.cli import main
 
-main()
+if __name__ == "__main__":  # and not where a process of `app.cli.processes` imports it
+    main()

@@ -94,6 +94,19 @@ def check(contract: Contract, operation: Operation, body: Any, *, ignore_unknown
     raise Problem(BAD_REQUEST, FIELDS_DETAIL, list(fields.values()))
 
 
+def answer_faults(contract: Contract, operation: Operation, answer: Any) -> list[FieldProblem]:
+    """Return every error of an answer; where the contract has several shapes, of the one that has all of its fields."""
+    if operation.answer is None or operation.answer.is_valid(answer):
+        return []
+    errors = itertools.chain.from_iterable(map(_of_one_shape, operation.answer.iter_errors(answer)))
+    return [field for error in errors for field in _field_problems(contract, error)]
+
+
+def _of_one_shape(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
+    shapes: list = getattr(error.kind, "context", None) or [[error]]
+    return min(shapes, key=lambda causes: any(cause.kind.name in _UNKNOWN_FIELD for cause in causes))
+
+
 def _shortened(value: Any) -> Any:
     """The value without what comes after the first entries of long lists: all errors are found before any is told."""
     if isinstance(value, dict):

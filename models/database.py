@@ -186,6 +186,11 @@ def session() -> Iterator[None]:
     except (peewee.IntegrityError, peewee.DataError, peewee.ProgrammingError):
         raise  # the statement is to blame, not the database
     except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
-        raise DatabaseUnavailable(
-            f"The database cannot be used ({type(error).__name__}): check LOYALTY_DATABASE_URL and that it runs."
-        ) from error
+        raise DatabaseUnavailable(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    told = str(error)  # it may hold a row, so that it is only searched
+    if any(words in told for words in ("disk is full", "disk I/O error", "No space left")):
+        return "The database cannot be written: its disk is full, or fails."
+    return f"The database cannot be used ({type(error).__name__}): check LOYALTY_DATABASE_URL and that it runs."

@@ -118,17 +118,19 @@ def _create(program: Program, customer: dict, now: datetime.datetime) -> tuple[d
 
 def insert_member(program: Program, customer: dict, identity: str | None, now: datetime.datetime) -> int | None:
     """Insert a member and return its row's id, or None if the program has one of this identity."""
+    values = member_columns(customer) | {"program": program.id, "identity_key": identity, "created_at": now}
+    inserted = list(Member.insert(values).on_conflict_ignore().returning(Member.id).tuples().execute())
+    return inserted[0][0] if inserted else None
+
+
+def member_columns(customer: dict) -> dict:
+    """Return the columns of a member's row that follow from the customer's plain values: as given, and the keys."""
     address = customer.get("address") or {}
-    values = {
+    return {
         **{name: customer.get(name) for name in PERSON_FIELDS},
         **{name: address.get(name) for name in ADDRESS_FIELDS},
         **blocking.member_keys(customer),
-        "program": program.id,
-        "identity_key": identity,
-        "created_at": now,
     }
-    inserted = list(Member.insert(values).on_conflict_ignore().returning(Member.id).tuples().execute())
-    return inserted[0][0] if inserted else None
 
 
 def insert_membership(

@@ -20,7 +20,7 @@ def record(
     """Append one event; without a caller it was the operator.
 
     Args:
-        kind: what happened, as a past participle (`enrolled`, `linked`, `canceled`).
+        kind: what happened, as a past participle (`enrolled`, `imported`, `linked`, `canceled`).
         membership_id: the row that changed.
         now: when.
         caller: on whose request.

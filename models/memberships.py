@@ -46,12 +46,13 @@ def describe(row: dict, now: datetime.datetime) -> dict:
         "membership_number": row["membership_number"],
         "tier": row["tier"],
         "points": row["points"],
-        "expires_at": _with_offset(row["expires_at"], row["expires_at_offset"]),
+        "expires_at": with_offset(row["expires_at"], row["expires_at_offset"]),
         "deeplink_url": row["deeplink_url"],
     }
 
 
-def _with_offset(moment: datetime.datetime | None, minutes: int | None) -> datetime.datetime | None:
+def with_offset(moment: datetime.datetime | None, minutes: int | None) -> datetime.datetime | None:
+    """Return a moment with the offset that it was given with, in minutes east of UTC."""
     if moment is None or minutes is None:
         return moment
     return moment.astimezone(datetime.timezone(datetime.timedelta(minutes=minutes)))

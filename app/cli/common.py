@@ -5,7 +5,7 @@ import datetime
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 import inflection
@@ -116,3 +116,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_cell(item)}" for name, item in value.items() if item is not None)
     return ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
+
+
+def write_all(file: IO[bytes], text: bytes) -> None:
+    """Write to an unbuffered file until nothing is left: unlike a buffer, it leaves nothing to fail at the end.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    while text:
+        text = text[file.write(text) or 0 :]

@@ -18,10 +18,12 @@ import click
 from app import contract, settings
 from app.cli.common import examples
 from app.cli.serve import check_port
+from app.population import loading
 from models import database, enrollment, programs, schema, tokens
 from models.clock import system_clock
 
 BOOT_SECONDS = 30
+MOST_MEMBERS = 10_000_000
 HOTEL = uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
 STREETS = ("Spring Street", "Mercer Street", "Bleecker Street", "Prince Street")
 # Twelve guests of one name, as front desks know them; the numbers are of the range that is kept for fiction.
@@ -51,18 +53,33 @@ OTHERS = (
 )
 
 
-@click.command("demo", epilog=examples("loyalty demo", "loyalty demo --port 9000"))
+@click.command(
+    "demo",
+    epilog=examples("loyalty demo", "loyalty demo --port 9000", "loyalty demo --members 100000"),
+)
 @click.option("--host", help="LOYALTY_HOST")
 @click.option("--port", type=int, help="LOYALTY_PORT")
-def command(*, host: str | None, port: int | None) -> None:
-    """Serve a throwaway database with fictional guests, and print a curl command that finds some of them."""
+@click.option(
+    "--members", metavar="N", type=click.IntRange(0, MOST_MEMBERS), default=0, help="Add N made-up members as well."
+)
+def command(*, host: str | None, port: int | None, members: int) -> None:
+    """Serve a throwaway database with fictional guests, and print a curl command that finds some of them.
+
+    With --members, N more with names and places as frequent as in life, always the same ones. Among them one in 500
+    is a John Smith of New York.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="loyalty-demo-") as directory:
             url = f"sqlite:///{directory}/demo.db"
             chosen = settings.load({**os.environ, "LOYALTY_DATABASE_URL": url}, host=host, port=port)
             check_port(chosen)
-            _run(chosen, _fill(url))
+            token = _fill(url)
+            if members:
+                loading.load(url, members, title="Made-up members")
+            _run(chosen, token)
+    except loading.NotLoaded as error:
+        raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("The demo has ended; its database is gone.", err=True)
 

@@ -9,7 +9,9 @@ import click
 import inflection
 
 from app import contract, problems, validation
+from app.cli import member_export, member_import
 from app.cli.common import examples, json_option, opened, program_option, show_json, show_one
+from app.cli.member_record import LARGEST_POINTS, is_told
 from app.languages import DEFAULT, translate
 from handlers import schemas
 from models import enrollment, history, memberships, programs, search
@@ -17,12 +19,15 @@ from models.clock import system_clock
 from models.errors import UnknownMembership
 
 _ID = "PROVIDER_MEMBERSHIP_ID"
-LARGEST_POINTS = 2**63 - 1  # what the column holds
 
 
 @click.group("member")
 def command() -> None:
     """Add, show and change members."""
+
+
+command.add_command(member_import.command)
+command.add_command(member_export.command)
 
 
 def _person_options(function: Callable) -> Callable:
@@ -94,7 +99,7 @@ def _check(customer: dict, given: dict) -> None:
     Raises:
         click.UsageError: it could not.
     """
-    if given["membership_number"] is not None and not _is_told(given["membership_number"]):
+    if given["membership_number"] is not None and not is_told(given["membership_number"]):
         raise click.UsageError("--membership-number: A number cannot be blank; leave it out to have one made.")
     operation = (api := contract.load()).operation_with("customer")
     request = {"mews_enterprise_id": uuid.UUID(int=0), "customer": customer}
@@ -111,15 +116,11 @@ def _check(customer: dict, given: dict) -> None:
 
 
 def _customer(given: dict) -> dict:
-    person = {name: given[name] for name in enrollment.PERSON_FIELDS if _is_told(given[name])}
+    person = {name: given[name] for name in enrollment.PERSON_FIELDS if is_told(given[name])}
     if "birthday" in person:
         person["birthday"] = person["birthday"].date()
-    address = {name: given[name] for name in enrollment.ADDRESS_FIELDS if _is_told(given[name])}
+    address = {name: given[name] for name in enrollment.ADDRESS_FIELDS if is_told(given[name])}
     return person | ({"address": address} if address else {})
-
-
-def _is_told(value: Any) -> bool:
-    return value is not None and str(value).strip() != ""
 
 
 def _without_none(values: dict) -> dict:

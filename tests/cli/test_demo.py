@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from app import population
+from models.programs import Status
 from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
 from tests.support import free_port
 
@@ -89,6 +91,42 @@ def test_demo_prints_one_curl_that_finds_guests_and_leaves_nothing(tmp_path):
         assert demo.stdout.read() == "", "the curl command is all that standard output gets"
     assert TRACEBACK not in log_of(tmp_path)
     assert "The demo has ended; its database is gone." in log_of(tmp_path)
+    assert [process for process in processes if process.is_running()] == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_demo_with_further_members_finds_each_of_them(tmp_path):
+    with running(tmp_path, "demo", "--port", str(free_port()), "--members", "2000") as demo:
+        curl = demo.stdout.readline()
+        members = list(population.members(2000))
+        emails = [member["email"] for member in members if "email" in member and member["status"] == Status.ENROLLED]
+        for email in (emails[0], emails[-1]):
+            found = searched(curl, {"email": email})
+            expected = next(member for member in members if member.get("email") == email)
+            assert [{name: member[name] for name in ("lastName", "email")} for member in found] == [
+                {name: expected[name] for name in ("lastName", "email")}
+            ]
+            membership = {
+                name: expected[name] for name in ("providerMembershipId", "membershipNumber", "tier", "points")
+            }
+            assert found[0]["membership"].items() >= membership.items()
+        assert "john.smith1@example.com" in {member["email"] for member in searched(curl, population.CROWD)}
+    assert TRACEBACK not in log_of(tmp_path)
+
+
+def searched(curl: str, member_filter: dict) -> list[dict]:
+    """The members that the demo's command finds with another filter."""
+    *words, body = shlex.split(curl)
+    asked = json.dumps(json.loads(body) | {"memberFilter": member_filter})
+    answer = subprocess.run([*words, asked], capture_output=True, text=True, timeout=SECONDS, check=True)
+    return json.loads(answer.stdout)["members"]
+
+
+def test_demo_that_is_ended_while_members_are_added_leaves_nothing(tmp_path):
+    with running(tmp_path, "demo", "--port", str(free_port()), "--members", "10000000") as demo:
+        processes = started_by(demo, least=1)
+        demo.terminate()
+        assert demo.wait(timeout=SECONDS) == 0
     assert [process for process in processes if process.is_running()] == []
     assert list((tmp_path / "temporary").iterdir()) == []
 

@@ -1,0 +1,238 @@
+"""Files of members: CSV (RFC 4180) or JSON Lines in UTF-8, and the file of rows that were refused."""
+
+import csv
+import difflib
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import click
+import orjson
+
+from app import problems, wire
+from app.cli.member_record import COLUMNS, IDENTIFIERS, Refused, from_text
+from app.languages import DEFAULT, translate
+
+# A longer one is none that a person has written; memory must not depend on the file.
+LONGEST_LINE = 2**22
+LONGEST_NAME = 80  # more of a name makes no column of it
+DELIMITERS = ",;\t"
+BYTE_ORDER_MARK = "\ufeff"
+# What the file of refused rows has beside the columns of the file that was imported. An import ignores them.
+ERROR_COLUMNS = ("errorLine", "errorReason")
+_NO_OBJECT = "This is no JSON object."
+
+
+class BrokenFile(click.ClickException):
+    """The file cannot be read, or not beyond some line."""
+
+
+class Lines:
+    """The lines of a file as text, counted. `size` is the number of bytes read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.size, self.number = file, 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._read():
+            self.size += len(line)
+            self.number += 1
+            if len(line) > LONGEST_LINE:
+                raise BrokenFile(f"Line {self.number} is longer than {LONGEST_LINE:,} bytes.")
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                raise BrokenFile(f"Line {self.number} is not in UTF-8; convert the file to UTF-8.") from None
+            yield text.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else text
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.readline(LONGEST_LINE + 1)
+        except OSError as error:
+            raise BrokenFile(f"The file cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it stands in the file: the cells of CSV, or a line of JSON."""
+
+    line: int
+    content: Any
+
+
+class JsonLines:
+    """One JSON object on each line.
+
+    Args:
+        names: what each name in the file stands for: a column, or the empty text where it is left out.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def rows(self, lines: Iterable[str]) -> Iterator[Row]:
+        """Return the lines that are not blank."""
+        return (Row(number, line) for number, line in enumerate(lines, start=1) if line.strip())
+
+    def record(self, content: str) -> dict[str, Any]:
+        """Return a line by the contract's names.
+
+        Raises:
+            Refused: it is no object, or it has a name that is no column.
+        """
+        try:
+            given = wire.parse(content.encode())
+        except problems.Problem as problem:
+            told = [translate(field.detail, DEFAULT) for field in problem.fields]
+            raise Refused(" ".join(told) or _NO_OBJECT) from None
+        except RecursionError:
+            raise Refused(_NO_OBJECT) from None
+        if not isinstance(given, dict):
+            raise Refused(_NO_OBJECT)
+        for name in given.keys() - self._names.keys():
+            raise Refused(f"A name in it is no column{_nearest(name)}.")
+        return {column: given[name] for name, column in self._names.items() if column and name in given}
+
+    def heading(self) -> bytes:
+        """Return what a file of refused rows begins with: nothing."""
+        return b""
+
+    def refused(self, row: Row, reason: str) -> bytes:
+        """Return a refused row with where it stood and why; what is no object is kept as a text."""
+        try:
+            given = orjson.loads(row.content)
+        except orjson.JSONDecodeError:
+            given = None
+        told = dict(zip(ERROR_COLUMNS, (row.line, reason), strict=True))
+        kept = given if isinstance(given, dict) else {"errorText": row.content.strip()}
+        return orjson.dumps(told | kept | told) + b"\n"
+
+
+class Csv:
+    """Comma-separated values below a header.
+
+    Args:
+        header: the names as they stand in the file.
+        delimiter: what stands between them.
+        names: see `JsonLines`.
+
+    Raises:
+        BrokenFile: the header has a name twice or one that is no column, or it lacks both identifiers.
+    """
+
+    def __init__(self, header: Sequence[str], delimiter: str, names: Mapping[str, str]) -> None:
+        self._header, self._delimiter = header, delimiter
+        for index, name in enumerate(header, start=1):
+            if name not in names:
+                told = f"Column {index} of the header is no column of members{_nearest(name)}"
+                raise BrokenFile(f"{told}; name it as the contract does, or use --map.")
+        self._columns = [names[name] for name in header]
+        named = [column for column in self._columns if column]
+        if len(set(named)) < len(named) or len(set(header)) < len(header):
+            raise BrokenFile("Two columns of the header stand for the same.")
+        if not set(named) & set(IDENTIFIERS):
+            raise BrokenFile(f"The file needs a column {' or '.join(IDENTIFIERS)}.")
+
+    def rows(self, reader: Any) -> Iterator[Row]:
+        """Return the rows of a `csv.reader` that has read the header.
+
+        Raises:
+            BrokenFile: quotes are not as they should be, so that no one can tell where a row ends.
+        """
+        line = reader.line_num + 1
+        try:
+            for cells in reader:
+                if cells:
+                    yield Row(line, cells)
+                line = reader.line_num + 1
+        except csv.Error:
+            raise _broken_csv(line) from None
+
+    def record(self, content: list[str]) -> dict[str, Any]:
+        """Return a row by the contract's names.
+
+        Raises:
+            Refused: it has too many cells, or too few.
+        """
+        if len(content) != len(self._columns):
+            raise Refused(f"The row has {len(content)} cells, and the header {len(self._columns)}.")
+        return from_text({column: cell for column, cell in zip(self._columns, content, strict=True) if column})
+
+    def heading(self) -> bytes:
+        """Return the header of a file of refused rows."""
+        return self._line([*ERROR_COLUMNS, *self._without_error_columns(self._header)])
+
+    def refused(self, row: Row, reason: str) -> bytes:
+        """Return a refused row, in front of it where it stood and why."""
+        return self._line([row.line, reason, *self._without_error_columns(row.content)])
+
+    def _without_error_columns(self, cells: Sequence[str]) -> list[str]:
+        pairs = itertools.zip_longest(cells, self._header)
+        return [cell for cell, name in pairs if cell is not None and name not in ERROR_COLUMNS]
+
+    def _line(self, cells: Sequence[Any]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self._delimiter).writerow(cells)
+        return text.getvalue().encode()
+
+
+def _broken_csv(line: int) -> BrokenFile:
+    return BrokenFile(
+        f"The CSV is broken in the row that begins at line {line}: a quote is not closed, or not doubled."
+    )
+
+
+def _nearest(name: str) -> str:
+    """Return a hint. The name itself is not repeated: without a header, it is a guest's data."""
+    spelled = {column.lower(): column for column in COLUMNS}
+    plain = "".join(sign for sign in name[:LONGEST_NAME].lower() if sign.isalnum())
+    near = difflib.get_close_matches(plain, spelled, n=1)
+    return f" (did you mean {spelled[near[0]]}?)" if near else ""
+
+
+class Source:
+    """A file of members that is being read. `size` is the number of bytes read, `broken` what has ended it early.
+
+    Args:
+        file: at its beginning.
+        mapping: names in the file that stand for columns, or, with the empty text, for nothing.
+
+    Raises:
+        BrokenFile: nothing of the file can be read.
+    """
+
+    def __init__(self, file: BinaryIO, mapping: Mapping[str, str]) -> None:
+        self._lines = Lines(file)
+        self.broken: BrokenFile | None = None
+        names = {column: column for column in COLUMNS} | dict.fromkeys(ERROR_COLUMNS, "") | dict(mapping)
+        lines = iter(self._lines)
+        first = next(lines, "")
+        if first.lstrip().startswith("{") or not first:
+            self.format: JsonLines | Csv = JsonLines(names)
+            self._rows = self.format.rows(itertools.chain([first], lines))
+        else:
+            delimiter = max(DELIMITERS, key=first.count)
+            csv.field_size_limit(LONGEST_LINE)
+            reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+            try:
+                header = next(reader)
+            except csv.Error:
+                raise _broken_csv(1) from None
+            if mapping.keys() - set(header):
+                raise BrokenFile("--map gives a name that is not in the header.")
+            self.format = Csv(header, delimiter, names)
+            self._rows = self.format.rows(reader)
+
+    @property
+    def size(self) -> int:
+        """How many bytes have been read."""
+        return self._lines.size
+
+    def rows(self) -> Iterator[Row]:
+        """Return the rows up to the end, or to where the file is broken."""
+        try:
+            yield from self._rows
+        except BrokenFile as error:
+            self.broken = error

@@ -1,0 +1,192 @@
+"""`loyalty member import`: members of an older system, by the hundred thousand."""
+
+import contextlib
+import functools
+import os
+import stat
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from app.cli import member_record
+from app.cli.common import examples, json_option, opened, program_option, show_one
+from app.cli.member_file import BrokenFile, Csv, JsonLines, Row, Source
+from app.cli.member_record import COLUMNS, Refused
+from app.cli.member_refused import CannotWrite, RefusedRows
+from app.cli.processes import spread
+from models import bulk, programs
+from models.bulk import Outcome
+from models.clock import system_clock
+from models.errors import LoyaltyError
+from models.tables import Program
+
+SOME_REFUSED = 3  # the exit code; 1 says that the import ended early, and 2 is click's own for wrong options
+REFUSED = "refused"
+# A batch of long rows ends earlier, so that memory does not depend on what is in the file.
+BATCH_BYTES = 2**22
+_REASONS = {
+    Outcome.TAKEN: f"{' or '.join(member_record.IDENTIFIERS)}: It is another membership's.",
+    Outcome.CHANGED: "The membership is there with other personal data, and is left as it is.",
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are written in one transaction; `end` is the place in the file after them, in bytes."""
+
+    rows: list[Row]
+    end: int
+
+
+class _Mapping(click.ParamType):
+    name = "name=column"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, column = value.rpartition("=")
+        if not equals or column not in ("", *COLUMNS):
+            self.fail(f"give it as NAME=COLUMN with one of the columns {', '.join(COLUMNS)}.", param, ctx)
+        return name, column
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "loyalty member import members.csv --dry-run",
+        "loyalty member import members.csv --errors refused.csv",
+        'loyalty member import guests.csv --map "Given name=firstName" --map "Family name=lastName" --map "Notes="',
+        "zcat members.jsonl.gz | loyalty member import -",
+    ),
+)
+@click.argument("file", type=click.File("rb"))
+@click.option("--map", "mapping", type=_Mapping(), multiple=True, help="Which column a name in the file stands for.")
+@click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
+@click.option("--errors", type=click.Path(path_type=Path, dir_okay=False), help="Where rows go that are refused.")
+@program_option
+@json_option
+def command(
+    *,
+    file: BinaryIO,
+    mapping: tuple[tuple[str, str], ...],
+    dry_run: bool,
+    errors: Path | None,
+    program: str | None,
+    as_json: bool,
+) -> None:
+    """Add the members in FILE (- is standard input): CSV with a header, or JSON Lines, in UTF-8.
+
+    Names are the contract's. Each row needs a membershipNumber or a providerMembershipId, by which it is known again:
+    those that are there already are left as they are, so that an import can be repeated, and goes on where it was
+    interrupted. Rows that are refused go to the file of --errors, which can be mended and imported alone.
+
+    Exits with 0 if every row is in, 3 if some were refused, 1 if the import ended early; then what it has added stays.
+    """
+    if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
+        raise click.UsageError("--errors: It must be another file than the one that is imported.")
+    source, counts = Source(file, dict(mapping)), Counter[str]()
+    with _ended_in_one_sentence(counts, dry_run), opened():
+        target = programs.find_program(program)
+        with RefusedRows(errors, source.format) as refused, _shown(file) as show_progress:
+            for batch, outcomes in _write(source, target, dry_run=dry_run):
+                counts.update(_counted(outcome) for outcome in outcomes)
+                reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
+                refused.add((row, reason) for row, reason in reasons if reason)
+                show_progress(batch.end, counts.total())
+        if source.broken:
+            raise source.broken
+    refused.tell()
+    _tell(counts, dry_run, as_json)
+
+
+@contextlib.contextmanager
+def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None]:
+    """Say what has ended the import early, and how far it had come."""
+    try:
+        yield
+        return
+    except (LoyaltyError, BrokenFile, CannotWrite) as error:
+        sentence = str(error)
+    except BrokenProcessPool:
+        sentence = "The system ended a process of the import; memory may be short."
+    except KeyboardInterrupt:
+        sentence = "The import was interrupted."
+    added = 0 if dry_run else counts[Outcome.ADDED]
+    kept = f"{added:,} members were added before, and stay." if added else "Nothing was written."
+    raise click.ClickException(f"{sentence} {kept}")
+
+
+def _tell(counts: Counter[str], dry_run: bool, as_json: bool) -> None:
+    show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+    if dry_run:
+        click.echo("This was a dry run: nothing was written.", err=True)
+    if counts[REFUSED]:
+        sys.exit(SOME_REFUSED)
+
+
+def _write(source: Source, program: Program, *, dry_run: bool) -> Iterator[tuple[Batch, list[Outcome | Refused]]]:
+    """Prepare batches in other processes, write them in this one, and return them with what became of each row."""
+    now = system_clock()
+    prepare = functools.partial(_prepare, source.format, tuple(program.required_fields))
+    for batch, prepared in spread(prepare, _batches(source)):
+        records = [record for record in prepared if isinstance(record, bulk.Record)]
+        written = iter(bulk.write(program, records, now, dry_run=dry_run))
+        yield batch, [record if isinstance(record, Refused) else next(written) for record in prepared]
+
+
+def _batches(source: Source) -> Iterator[Batch]:
+    rows, begin = [], source.size
+    for row in source.rows():
+        rows.append(row)
+        if len(rows) == bulk.BATCH_SIZE or source.size - begin > BATCH_BYTES:
+            yield Batch(rows, source.size)
+            rows, begin = [], source.size
+    if rows:
+        yield Batch(rows, source.size)
+
+
+def _prepare(file: Csv | JsonLines, required_fields: tuple[str, ...], batch: Batch) -> list[bulk.Record | Refused]:
+    return [_prepared(file, _reader(required_fields), row) for row in batch.rows]
+
+
+_reader = functools.cache(member_record.Reader)
+
+
+def _prepared(file: Csv | JsonLines, reader: member_record.Reader, row: Row) -> bulk.Record | Refused:
+    try:
+        return bulk.prepare(*reader.read(file.record(row.content)))
+    except Refused as refused:
+        return refused
+
+
+def _reason(outcome: Outcome | Refused) -> str | None:
+    """Return why a row is refused, or None if it is not."""
+    return str(outcome) if isinstance(outcome, Refused) else _REASONS.get(outcome)
+
+
+def _counted(outcome: Outcome | Refused) -> str:
+    return REFUSED if _reason(outcome) else str(outcome)
+
+
+class _Members(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        rate = task.fields["members"] / (task.elapsed or 1)
+        return Text(f"{task.fields['members']:,} members, {rate:,.0f} a second")
+
+
+@contextlib.contextmanager
+def _shown(file: BinaryIO) -> Iterator[Callable[[int, int], None]]:
+    """Show progress where standard error is a terminal, and give a function that takes bytes read and members done."""
+    status = os.fstat(file.fileno())
+    total = status.st_size if stat.S_ISREG(status.st_mode) else None
+    columns = (TextColumn("Import"), BarColumn(), _Members(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=total, members=0)
+        yield lambda size, members: progress.update(task, completed=size, members=members)

@@ -1,0 +1,400 @@
+"""`loyalty member import`: every good row once, every other one told, however the run ends."""
+
+import csv
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.tables import Event, Member, Membership
+from tests import support
+from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
+
+ROOT = Path(__file__).parents[2]
+HEADER = "membershipNumber,firstName,lastName,email"
+ADA, ALAN = "A-1,Ada,Lovelace,ada@example.com", "A-2,Alan,Turing,alan@example.com"
+MANY = 6000
+
+
+@pytest.fixture
+def loyalty(tmp_path: Path, database_url: str) -> Loyalty:
+    support.prepare(database_url)
+    return Loyalty(tmp_path, LOYALTY_DATABASE_URL=database_url, PYTHONPATH=str(ROOT))
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Loyalty:
+    url = f"sqlite:///{tmp_path}/x.db"
+    support.prepare(url)
+    return Loyalty(tmp_path, LOYALTY_DATABASE_URL=url, PYTHONPATH=str(ROOT))
+
+
+def save(loyalty: Loyalty, *lines: str, name: str = "m.csv", end: str = "\n", encoding: str = "utf-8") -> str:
+    (loyalty.folder / name).write_bytes("".join(line + end for line in lines).encode(encoding))
+    return name
+
+
+def many(loyalty: Loyalty, count: int = MANY) -> str:
+    return save(loyalty, HEADER, *(f"N-{index},First {index},Last,{index}@example.com" for index in range(count)))
+
+
+def counts_of(loyalty: Loyalty, *words: str, code: int = 0) -> tuple[int, int, int]:
+    done = loyalty("member", "import", *words, "--json")
+    assert done.code == code, done.stderr
+    counts = json.loads(done.stdout)
+    return counts["added"], counts["present"], counts["refused"]
+
+
+def reasons(loyalty: Loyalty, *words: str) -> list[str]:
+    done = loyalty("member", "import", *words)
+    assert done.code == 3
+    return done.stderr.splitlines()
+
+
+def refused(loyalty: Loyalty, *words: str) -> str:
+    return loyalty.refused("member", "import", *words)
+
+
+def show(loyalty: Loyalty, identifier: str) -> dict:
+    [member] = loyalty("member", "show", identifier, "--json").json["members"]
+    return member
+
+
+def rows_of(loyalty: Loyalty) -> tuple[int, int, int]:
+    support.use_database(loyalty.settings["LOYALTY_DATABASE_URL"])
+    return support.count(Member), support.count(Membership), support.count(Event)
+
+
+def begin(loyalty: Loyalty, *words: str, **options: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", "member", "import", *words],
+        cwd=loyalty.folder,
+        env=environment(**loyalty.settings),
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+    )
+
+
+def test_all_columns_are_shown_as_they_were_given(loyalty):
+    given = {
+        "providerMembershipId": "crm-17",
+        "membershipNumber": "OLD-17",
+        "tier": "Gold",
+        "points": 5000,
+        "status": "canceled",
+        "expiresAt": "2030-12-31T23:59:59+01:00",
+        "deeplinkUrl": "https://example.com/17",
+        "firstName": "Zoë",
+        "lastName": 'O’Brien, "Zo"',
+        "email": "zoe@example.com",
+        "birthday": "1984-02-29",
+        "phoneNumber": "+1 212 736 5000",
+        "line1": "350 Fifth Avenue",
+        "line2": "Floor\n21",
+        "city": "New York",
+        "postalCode": "10118",
+        "countryCode": "US",
+        "countrySubdivisionCode": "NY",
+    }
+    save(loyalty, json.dumps(given), name="m.jsonl")
+    assert counts_of(loyalty, "m.jsonl") == (1, 0, 0)
+    with (loyalty.folder / "m.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, given)
+        table.writeheader()
+        table.writerow(given)
+    assert counts_of(loyalty, "m.csv") == (0, 1, 0)
+    member = show(loyalty, "OLD-17")
+    [event] = member.pop("history")
+    assert (event["kind"], event["actor"]) == ("imported", "operator")
+    assert member.pop("membership") | member.pop("address") | member == given
+
+
+def test_good_rows_are_in_and_the_others_can_be_mended_and_imported_alone(loyalty):
+    save(
+        loyalty, HEADER, ADA, "A-3,Grace,Hopper,nonsense", ",No,Number,", "A-4,,,four@example.com", "A-5,x", "", ALAN,
+        "a1,Other,Person,other@example.com",
+    )  # fmt: skip
+    assert counts_of(loyalty, "m.csv", "--errors", "e.csv", code=3) == (2, 0, 5)
+    with (loyalty.folder / "e.csv").open(newline="") as file:
+        header, *wrong = list(csv.reader(file))
+    assert header == ["errorLine", "errorReason", *HEADER.split(",")]
+    assert [(row[0], row[1]) for row in wrong] == [
+        ("3", "email: This is no e-mail address."),
+        (
+            "4",
+            "providerMembershipId or membershipNumber: One of them is needed, to know the member when it is imported "
+            "again.",
+        ),
+        ("5", "lastName: This field is required."),
+        ("6", "The row has 2 cells, and the header 4."),
+        ("9", "The membership is there with other personal data, and is left as it is."),
+    ]
+    mended = (loyalty.folder / "e.csv").read_text().replace("nonsense", "grace@example.com").replace("A-4,,", "A-4,,D")
+    (loyalty.folder / "e.csv").write_text(mended)
+    assert counts_of(loyalty, "e.csv", "--errors", "again.csv", code=3) == (2, 0, 3)
+    assert (loyalty.folder / "again.csv").read_text().startswith(f"errorLine,errorReason,{HEADER}")
+    assert counts_of(loyalty, "m.csv", code=3) == (0, 2, 5)
+    assert rows_of(loyalty) == (4, 4, 4)
+
+
+def test_rows_of_json_are_refused_in_json(sqlite):
+    save(
+        sqlite,
+        '{"membershipNumber": "1", "lastName": "A"}', "not json", "[1]", '{"membershipNumber": 2, "lastName": "A"}',
+        '{"membershipNumber": "3", "lastName": "A", "lastName": "B"}', '{"membershipNumber": "4", "name": "A"}',
+        '{"membershipNumber": "5", "lastName": "A\\u0000"}', "", '{"membershipNumber": "6", "lastName": null}',
+        '{"membershipNumber": "7", "lastName": "A", "points": "5"}',
+        name="m.jsonl",
+    )  # fmt: skip
+    assert counts_of(sqlite, "m.jsonl", "--errors", "e.jsonl", code=3) == (1, 0, 8)
+    wrong = [json.loads(line) for line in (sqlite.folder / "e.jsonl").read_text().splitlines()]
+    assert [(row["errorLine"], row["errorReason"]) for row in wrong] == [
+        (2, "This is no JSON object."),
+        (3, "This is no JSON object."),
+        (4, "membershipNumber: The value must be of type string."),
+        (5, "An object of the body holds a name twice."),
+        (6, "A name in it is no column (did you mean lastName?)."),
+        (7, "The character U+0000 is not allowed."),
+        (9, "lastName: This field is required."),
+        (10, "points: The value must be of type integer."),
+    ]
+    mended = [json.dumps(row | {"points": 5}) for row in wrong if row["errorLine"] == 10]
+    save(sqlite, *mended, name="mended.jsonl")
+    assert counts_of(sqlite, "mended.jsonl") == (1, 0, 0)
+
+
+def test_without_a_file_for_them_a_few_reasons_are_told(sqlite):
+    save(sqlite, HEADER, ADA, *("B,Secret,,secret" for _ in range(12)))
+    told = reasons(sqlite, "m.csv")
+    assert told[0] == "Line 3: lastName: This field is required. email: This is no e-mail address."
+    assert (len(told), told[-1]) == (11, "2 more were refused; --errors FILE keeps them all.")
+    assert "ecret" not in "".join(told)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
+def test_files_as_spreadsheets_write_them(sqlite, delimiter):
+    lines = [line.replace(",", delimiter) for line in (HEADER, ADA, 'A-2,"A""l""an",Turing,')]
+    save(sqlite, *lines, end="\r\n", encoding="utf-8-sig")
+    assert counts_of(sqlite, "m.csv") == (2, 0, 0)
+    member = show(sqlite, "A-2")
+    assert (member["firstName"], "email" in member) == ('A"l"an', False)
+
+
+def test_columns_with_other_names_are_mapped_or_left_out(sqlite):
+    words = ("--map", "Card=membershipNumber", "--map", "Family name=lastName", "--map", "Shoe size=")
+    save(sqlite, "Card,Family name,Shoe size", "1,Lovelace,38", ",Hopper,39")
+    assert counts_of(sqlite, "m.csv", *words, "--errors", "e.csv", code=3) == (1, 0, 1)
+    assert show(sqlite, "1")["lastName"] == "Lovelace"
+    assert counts_of(sqlite, "e.csv", *words, code=3) == (0, 0, 1)
+    save(sqlite, '{"Card": "2", "Family name": "Hopper", "Shoe size": 39}', name="m.jsonl")
+    assert counts_of(sqlite, "m.jsonl", *words) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "sentence"),
+    [
+        (["membershipNumber,frstName"], (), "Column 2 of the header is no column of members (did you mean firstName?)"),
+        (["membershipNumber,First Name"], (), "did you mean firstName?"),
+        (["Ada,Lovelace"], (), "Column 1 of the header is no column of members; name it as the contract does"),
+        (["membershipNumber,tier,tier"], (), "Two columns of the header stand for the same."),
+        (["membershipNumber,Card"], ("--map", "Card=membershipNumber"), "Two columns of the header stand for the same"),
+        (["firstName,lastName"], (), "The file needs a column providerMembershipId or membershipNumber."),
+        ([HEADER], ("--map", "Card=number"), "give it as NAME=COLUMN with one of the columns providerMembershipId,"),
+        ([HEADER], ("--map", "Card=tier"), "--map gives a name that is not in the header."),
+        ([HEADER], ("--errors", "m.csv"), "--errors: It must be another file than the one that is imported."),
+        ([HEADER], ("--errors", "no/folder"), "The file of --errors cannot be written: No such file or directory."),
+        ([HEADER], ("--program", "gold"), "Name one of the programs: default."),
+    ],
+    ids=[
+        "misspelt", "spaced", "no header", "twice", "mapped twice", "no identifier", "unknown target", "unknown name",
+        "errors in the file", "no folder", "no program",
+    ],
+)  # fmt: skip
+def test_files_and_options_that_cannot_be_used(sqlite, lines, words, sentence):
+    save(sqlite, *lines)
+    told = refused(sqlite, "m.csv", *words)
+    assert sentence in told
+    assert "Ada" not in told
+
+
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (b'N-9,"open,B,\n' + b"x\n" * 9, "The CSV is broken in the row that begins at line 1203: "),
+        (b'N-9,"A"x,B,\n', "The CSV is broken in the row that begins at line 1203: "),
+        ("N-9,Zoë,B,\n".encode("latin-1"), "Line 1203 is not in UTF-8; convert the file to UTF-8."),
+        (b"N-9," + b"x" * 2**22 + b",B,\n", "Line 1203 is longer than 4,194,304 bytes."),
+    ],
+    ids=["open quote", "text after a quote", "latin-1", "long line"],
+)
+def test_a_file_that_breaks_off_is_imported_up_to_there(sqlite, broken, sentence):
+    many(sqlite, 1200)
+    whole = (sqlite.folder / "m.csv").read_bytes() + f"{ADA}\n".encode()
+    (sqlite.folder / "m.csv").write_bytes(whole + broken + ALAN.encode())
+    told = refused(sqlite, "m.csv")
+    assert told.startswith(sentence)
+    assert told.endswith(" 1,201 members were added before, and stay.")
+    (sqlite.folder / "m.csv").write_bytes(whole + ALAN.encode())
+    assert counts_of(sqlite, "m.csv") == (1, 1201, 0)
+
+
+def test_utf_16_is_refused_at_once(sqlite):
+    save(sqlite, HEADER, ADA, encoding="utf-16")
+    assert refused(sqlite, "m.csv") == "Line 1 is not in UTF-8; convert the file to UTF-8."
+
+
+def test_files_without_rows(sqlite):
+    assert counts_of(sqlite, save(sqlite, HEADER)) == (0, 0, 0)
+    assert counts_of(sqlite, save(sqlite, name="empty.jsonl")) == (0, 0, 0)
+
+
+def test_standard_input(sqlite):
+    piped = begin(sqlite, "-", "--json", stdin=subprocess.PIPE)
+    told, _ = piped.communicate(f"{HEADER}\n{ADA}\n".encode(), timeout=SECONDS)
+    assert json.loads(told) == {"added": 1, "present": 0, "refused": 0}
+
+
+def test_a_dry_run_counts_and_writes_nothing(loyalty):
+    save(loyalty, HEADER, ADA, "A-3,,,", ALAN, ALAN)
+    done = loyalty("member", "import", "m.csv", "--dry-run", "--json")
+    assert json.loads(done.stdout) == {"added": 2, "present": 1, "refused": 1}
+    assert (done.code, done.stderr.splitlines()[0]) == (3, "Line 3: lastName: This field is required.")
+    assert "nothing was written" in done.stderr
+    assert rows_of(loyalty) == (0, 0, 0)
+
+
+def test_what_the_program_alone_requires_is_not_asked(sqlite):
+    assert counts_of(sqlite, save(sqlite, HEADER, "1,,Lovelace,")) == (1, 0, 0)
+    assert sqlite("program", "add", "open", "--no-required-fields").code == 0
+    assert counts_of(sqlite, save(sqlite, HEADER, "1,Ada,,"), "--program", "open") == (1, 0, 0)
+    assert counts_of(sqlite, save(sqlite, HEADER, "2,Ada,,"), "--program", "default", code=3) == (0, 0, 1)
+
+
+def test_a_family_may_share_an_email(loyalty):
+    assert counts_of(loyalty, save(loyalty, HEADER, ADA, "A-3,Byron,King,ada@example.com")) == (2, 0, 0)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_import_leaves_whole_members_and_no_process_and_goes_on(loyalty):
+    name = many(loyalty)
+    running = begin(loyalty, name)
+    wait_for(lambda: rows_of(loyalty)[0] > 0)
+    helpers = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    running.communicate(timeout=SECONDS)
+    wait_for(lambda: not any(process.is_running() for process in helpers))
+    members, memberships, events = rows_of(loyalty)
+    assert 0 < members < MANY
+    assert members == memberships == events
+    assert counts_of(loyalty, name) == (MANY - members, members, 0)
+    assert rows_of(loyalty) == (MANY,) * 3
+
+
+def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
+    running = begin(sqlite, many(sqlite))
+    wait_for(lambda: rows_of(sqlite)[0] > 0)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=SECONDS)
+    assert running.returncode == 1
+    assert (
+        told.decode()
+        == f"Error: The import was interrupted. {rows_of(sqlite)[0]:,} members were added before, and stay.\n"
+    )
+
+
+def test_two_imports_at_once_add_each_member_once(loyalty):
+    name = many(loyalty)
+    running = [begin(loyalty, name, "--json") for _ in range(2)]
+    counts = [json.loads(process.communicate(timeout=SECONDS)[0]) for process in running]
+    assert sum(each["added"] for each in counts) == sum(each["present"] for each in counts) == MANY
+    assert rows_of(loyalty) == (MANY,) * 3
+
+
+def test_the_server_answers_while_members_are_imported(start, tmp_path):
+    server = start()
+    loyalty = Loyalty(tmp_path, LOYALTY_DATABASE_URL=server.database_url, PYTHONPATH=str(ROOT))
+    running = begin(loyalty, many(loyalty))
+    answers = []
+    while running.poll() is None:
+        guest = support.GUEST | {"email": f"guest{len(answers)}@example.com", "lastName": f"Guest {len(answers)}"}
+        answers.append(server.enroll(guest).status_code)
+        answers.append(server.search({"email": guest["email"]}).status_code)
+    _, told = running.communicate(timeout=SECONDS)
+    assert (running.returncode, TRACEBACK in told.decode()) == (0, False)
+    assert set(answers) == {200}
+    assert rows_of(loyalty)[0] == MANY + len(answers) // 2
+
+
+def limit_file_size() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**22, 2**22))
+
+
+def ended(loyalty: Loyalty, *words: str, **options: object) -> str:
+    running = begin(loyalty, *words, **options)
+    printed, told = running.communicate(timeout=SECONDS)
+    assert (running.returncode, printed) == (1, b"")
+    return told.decode()
+
+
+def test_a_full_disk_under_the_database(sqlite):
+    told = ended(sqlite, many(sqlite), preexec_fn=limit_file_size)
+    assert told.startswith("Error: The database cannot be written: its disk is full, or fails. ")
+    members = rows_of(sqlite)[0]
+    assert told.endswith(f" {members:,} members were added before, and stay.\n")
+    assert rows_of(sqlite) == (members,) * 3
+    assert counts_of(sqlite, "m.csv") == (MANY - members, members, 0)
+
+
+def test_a_full_disk_under_the_refused_rows_leaves_whole_ones(sqlite):
+    save(sqlite, HEADER, ADA, *(f"N-{index},{'x' * 2000},," for index in range(3000)))
+    told = ended(sqlite, "m.csv", "--errors", "e.csv", preexec_fn=limit_file_size)
+    assert told.startswith("Error: The file of --errors cannot be written: File too large. ")
+    kept = (sqlite.folder / "e.csv").read_bytes()
+    assert kept.endswith(b"\n")
+    with (sqlite.folder / "e.csv").open(newline="") as file:
+        assert {len(row) for row in csv.reader(file)} == {6}
+
+
+def test_a_device_that_is_full(sqlite):
+    save(sqlite, HEADER, ADA)
+    assert ended(sqlite, "m.csv", "--errors", "/dev/full").endswith(": No space left on device. Nothing was written.\n")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_progress_is_shown_on_a_terminal(sqlite):
+    name = many(sqlite, 3000)
+    master, slave = pty.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while piece := os.read(master, 4096):
+                shown.append(piece)
+        except OSError:  # the other end is closed
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    running = begin(sqlite, name, stderr=slave)
+    os.close(slave)
+    running.communicate(timeout=SECONDS)
+    reader.join()
+    os.close(master)
+    text = b"".join(shown).decode()
+    assert "3,000 members, " in text
+    assert " a second" in text
