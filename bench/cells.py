@@ -6,7 +6,7 @@ from app import settings
 from bench import queries
 from bench.queries import Query
 from bench.servers import Costs
-from models import database, matching, candidates, programs
+from models import candidates, database, matching, programs
 from models.clock import system_clock
 
 SEED = 1
