@@ -84,7 +84,7 @@ class Contract:
         for operation in self.operations.values():
             if name in self.resolve(operation.body_schema).get("properties", {}):
                 return operation
-        raise LookupError(name)
+        raise LookupError(f"No operation of the contract takes a request with {name}.")
 
     def node(self, path: Sequence[str | int]) -> Any:
         """Return what stands at a path of keys and indexes in the document."""
