@@ -1,5 +1,6 @@
 """Upgrades from end to end, each in a copy of the repository: what changes, what does not, and that it serves."""
 
+import concurrent.futures
 import copy
 import dataclasses
 import datetime
@@ -294,7 +295,7 @@ def test_a_killed_upgrade_is_put_back_by_the_next_one(repository):
     assert half[CONTRACT] == repository.before[CONTRACT]
     rehearsed = repository.upgrade(str(file), "--dry-run")
     assert (rehearsed.returncode, rehearsed.stdout) == (1, "")
-    assert "An upgrade was interrupted here" in rehearsed.stderr
+    assert "An upgrade was interrupted here, or is at work" in rehearsed.stderr
     assert repository.contents() == half
     file.write_text("openapi: 3.0.3")
     done = repository.upgrade(str(file))
@@ -303,6 +304,22 @@ def test_a_killed_upgrade_is_put_back_by_the_next_one(repository):
         "An upgrade was interrupted here; what it had changed is put back.",
     )
     assert repository.contents() == repository.before
+
+
+def test_a_second_upgrade_at_once_is_refused(repository, tmp_path):
+    """The first one waits for a file that is a pipe, and this test holds its other end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    file = repository.next_version(rename)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        first = threads.submit(repository.upgrade, str(pipe))
+        with pipe.open("wb"):  # which returns when the first one reads
+            second = repository.upgrade(str(file))
+        assert first.result().returncode == 3
+    told = "Error: Another upgrade is at work here; try again when it has ended.\n"
+    assert (second.returncode, second.stdout, second.stderr) == (1, "", told)
+    assert repository.contents() == repository.before
+    assert repository.upgrade(str(file)).returncode == 0
 
 
 def test_back_and_forth_keeps_one_copy_of_each_version(repository):
