@@ -306,6 +306,15 @@ def test_a_killed_upgrade_is_put_back_by_the_next_one(repository):
     assert repository.contents() == repository.before
 
 
+def test_the_way_back_is_open_after_an_operation_is_gone(repository):
+    file = repository.next_version(lambda document: document["paths"].pop(support.operation(SEARCH).path))
+    assert repository.upgrade(str(file)).returncode == 0
+    assert repository.contents()["handlers/schemas.py"] != repository.before["handlers/schemas.py"]
+    assert repository.upgrade(HISTORY).returncode == 0
+    after = repository.contents()
+    assert {name for name in repository.before if after[name] != repository.before[name]} <= {README}
+
+
 def test_a_second_upgrade_at_once_is_refused(repository, tmp_path):
     """The first one waits for a file that is a pipe, and this test holds its other end."""
     pipe = tmp_path / "pipe"
