@@ -365,3 +365,11 @@ def test_another_tag_is_told_of_with_the_place_of_the_function(repository):
     place = repository.line(f"handlers/{module}.py", f"def {function}(")
     assert listed[place] == f"its tag is now People: move {function} to handlers/people.py as {function}"
     assert repository.contents() == repository.before
+
+
+def test_a_command_that_needs_a_removed_operation_says_so(repository):
+    file = repository.next_version(lambda document: document["paths"].pop(support.operation(ENROLL).path))
+    (repository.root / CONTRACT).write_bytes(file.read_bytes())
+    told = repository.run("-m", "app", "member", "add", "--last-name", "Lee")
+    sentence = f"Error: No operation of the contract takes a request with {ENROLL}.\n"
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", sentence)
