@@ -20,6 +20,10 @@ FORMATS = {"email": "idn-email", "hostname": "idn-hostname"}
 _EMAIL_OPTIONS = jsonschema_rs.EmailOptions(allow_domain_literal=False, allow_display_text=False)
 
 
+class MissingOperation(LookupError):
+    """The contract has no operation of the kind that is needed, or has it no more."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation of the contract.
@@ -79,12 +83,12 @@ class Contract:
         """Return the first operation whose request body has a property of this name.
 
         Raises:
-            LookupError: there is none.
+            MissingOperation: there is none.
         """
         for operation in self.operations.values():
             if name in self.resolve(operation.body_schema).get("properties", {}):
                 return operation
-        raise LookupError(name)
+        raise MissingOperation(f"No operation of the contract takes a request with {name}.")
 
     def node(self, path: Sequence[str | int]) -> Any:
         """Return what stands at a path of keys and indexes in the document."""

@@ -1,7 +1,7 @@
 """Writing several files so that all of them are written, or none: a journal in the tree holds what stood there before.
 
 Whatever ends a run while it writes, the tree is put back as it was: an error or a signal at once; what no program can
-catch (a kill, a crash) when the next run starts.
+catch (a kill, a crash, a power cut) when the next run starts. For the last, each step is on the disk before the next.
 """
 
 import contextlib
@@ -14,9 +14,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from filelock import FileLock, Timeout
+
+LOCK = ".spec-upgrade.lock"
 JOURNAL = ".spec-upgrade"
 MANIFEST = "manifest.json"
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Keep other upgrades away from the tree at `root`. Raises ValueError if one is at work, in a sentence."""
+    lock = FileLock(root / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError("Another upgrade is at work here; try again when it has ended.") from None
+    try:
+        yield
+    finally:
+        (root / LOCK).unlink(missing_ok=True)  # while it is held: whoever opened it by now finds that it is gone
+        lock.release()
 
 
 def is_interrupted(root: Path) -> bool:
@@ -39,7 +57,7 @@ def write_all(contents: dict[Path, bytes], root: Path) -> None:
             _ignore_signals()
             restore(root)
             raise
-    shutil.rmtree(root / JOURNAL, ignore_errors=True)
+    _remove(root / JOURNAL)
 
 
 def restore(root: Path) -> None:
@@ -53,18 +71,20 @@ def restore(root: Path) -> None:
             with contextlib.suppress(OSError):  # something else is in it by now
                 (root / name).rmdir()
         (journal / MANIFEST).unlink()
-    shutil.rmtree(journal, ignore_errors=True)
+    _remove(journal)
 
 
 def _keep(paths: list[Path], root: Path) -> None:
     """Copy what stands at these paths; the manifest, written last, makes the journal count."""
     journal = root / JOURNAL
     journal.mkdir()
+    _sync(root)
     files: list[tuple[str, str | None]] = []
     for number, path in enumerate(paths):
         exists = (root / path).exists()
         if exists:
             shutil.copy2(root / path, journal / str(number))
+            _sync(journal / str(number))
         files.append((path.as_posix(), str(number) if exists else None))
     parents = {parent for path in paths for parent in path.parents if not (root / parent).exists()}
     folders = sorted((parent.as_posix() for parent in parents), key=len, reverse=True)
@@ -72,22 +92,51 @@ def _keep(paths: list[Path], root: Path) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     sibling = _sibling(path)
     sibling.write_bytes(content)
     if path.exists():
         shutil.copymode(path, sibling)
-    os.replace(sibling, path)  # noqa: PTH105 (tests let it fail)
+    _put_in_place(sibling, path)
 
 
 def _restore(path: Path, backup: Path | None) -> None:
     sibling = _sibling(path)
     if backup:
         shutil.copy2(backup, sibling)
-        os.replace(sibling, path)  # noqa: PTH105
-    else:
+        _put_in_place(sibling, path)
+    elif path.parent.exists():
         path.unlink(missing_ok=True)
         sibling.unlink(missing_ok=True)
+        _sync(path.parent)
+
+
+def _remove(journal: Path) -> None:
+    with contextlib.suppress(OSError):  # without its manifest it counts for nothing, whatever becomes of it
+        _sync(journal)
+    shutil.rmtree(journal, ignore_errors=True)
+
+
+def _put_in_place(sibling: Path, path: Path) -> None:
+    _sync(sibling)
+    os.replace(sibling, path)  # noqa: PTH105 (tests let it fail)
+    _sync(path.parent)
+
+
+def _make_folder(path: Path) -> None:
+    if not path.exists():
+        _make_folder(path.parent)
+        path.mkdir()
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Return when the disk holds what a file contains, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sibling(path: Path) -> Path:

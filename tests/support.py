@@ -26,6 +26,8 @@ from models.tables import TABLES, Membership, Program, Token
 
 CONTRACT = contract.load()
 OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations.values()}
+# Our names for the operations: what the request of each carries, since the contract may call them otherwise some day.
+SEARCH, ENROLL, LIST, LINK = "memberFilter", "customer", "providerMembershipIds", "providerMembershipId"
 HOTEL = str(uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"))
 PROBLEM = "https://purl.mews.com/problem/"
 BOOT_SECONDS = 30
@@ -59,6 +61,14 @@ GUEST = {
 }
 
 
+def operation(name: str) -> contract.Operation:
+    """Return an operation by what its request carries (SEARCH and so on), or by its operationId.
+
+    Raises LookupError, with the name, if the contract has it no more.
+    """
+    return OPERATIONS.get(name) or CONTRACT.operation_with(name)
+
+
 @dataclasses.dataclass
 class Server:
     """A server under test, and how to call it as Mews does."""
@@ -75,30 +85,28 @@ class Server:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    def call(self, operation_id: str, body: object = None, **options: object) -> httpx.Response:
+    def call(self, name: str, body: object = None, **options: object) -> httpx.Response:
         """Call an operation of the contract; `options` are httpx's (headers, content), `token` replaces the token."""
-        operation = OPERATIONS[operation_id]
+        found = operation(name)
         token = options.pop("token", self.token)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})  # type: ignore[arg-type]
         content = {} if "content" in options else {"json": body}
-        address = f"{self.url}{self.base_path}{operation.path}"
-        return self.client.request(operation.method, address, headers=headers, **content, **options)  # type: ignore[arg-type]
+        address = f"{self.url}{self.base_path}{found.path}"
+        return self.client.request(found.method, address, headers=headers, **content, **options)  # type: ignore[arg-type]
 
     def search(self, member_filter: dict, **options: object) -> httpx.Response:
-        return self.call("searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": member_filter}, **options)
+        return self.call(SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": member_filter}, **options)
 
     def enroll(self, customer: dict, **options: object) -> httpx.Response:
-        return self.call("enrollCustomer", {"mewsEnterpriseId": HOTEL, "customer": customer}, **options)
+        return self.call(ENROLL, {"mewsEnterpriseId": HOTEL, "customer": customer}, **options)
 
     def list(self, identifiers: list, **options: object) -> httpx.Response:
-        return self.call(
-            "listMemberships", {"mewsEnterpriseId": HOTEL, "providerMembershipIds": identifiers}, **options
-        )
+        return self.call(LIST, {"mewsEnterpriseId": HOTEL, "providerMembershipIds": identifiers}, **options)
 
     def link(self, identifier: str, is_linked: bool, customer: str | None = None, **options: object) -> httpx.Response:
         body = {"mewsEnterpriseId": HOTEL, "providerMembershipId": identifier, "isLinked": is_linked}
-        return self.call("linkMembership", body | ({"mewsCustomerId": customer} if customer else {}), **options)
+        return self.call(LINK, body | ({"mewsCustomerId": customer} if customer else {}), **options)
 
 
 def free_port() -> int:

@@ -47,6 +47,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (LoyaltyError, InvalidSetting) as error:
             raise click.ClickException(str(error)) from None
+        except LookupError as error:
+            from app.contract import MissingOperation  # whoever raised it has paid for the import
+
+            if isinstance(error, MissingOperation):
+                raise click.ClickException(str(error)) from None
+            raise
 
 
 @click.group(

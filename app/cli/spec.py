@@ -73,19 +73,21 @@ def diff(*, old: pathlib.Path, new: pathlib.Path, as_json: bool) -> None:
 def upgrade(*, file: pathlib.Path, dry_run: bool) -> None:
     """Put FILE in place of the contract, write the code that follows from it, and list the work that is left.
 
-    Exits with 0 once that is done, 1 if it cannot be, 3 if FILE is no OpenAPI 3.1 document. Then nothing has changed.
+    Exits with 0 once that is done, 1 if it cannot be or another upgrade is at work, 3 if FILE is no OpenAPI 3.1
+    document. In the last two cases nothing has changed.
     """
     with _one_sentence():
         from codegen import upgrade, upgrade_files
 
         try:
-            if upgrade_files.is_interrupted(upgrade.ROOT):
-                _recover(dry_run)
-            planned = upgrade.plan(file)
-            if planned.comparison.differences:
-                _show(planned.comparison)
-            if not dry_run:
-                upgrade.make(planned)
+            with contextlib.nullcontext() if dry_run else upgrade_files.alone(upgrade.ROOT):
+                if upgrade_files.is_interrupted(upgrade.ROOT):
+                    _recover(dry_run)
+                planned = upgrade.plan(file)
+                if planned.comparison.differences:
+                    _show(planned.comparison)
+                if not dry_run:
+                    upgrade.make(planned)
         except OSError as error:
             raise click.ClickException(f"The upgrade failed, and nothing has changed: {error}.") from None
         except ValueError as error:
@@ -97,7 +99,7 @@ def _recover(dry_run: bool) -> None:
     from codegen import upgrade, upgrade_files
 
     if dry_run:
-        raise ValueError("An upgrade was interrupted here; without --dry-run this command first puts back what was.")
+        raise ValueError("An upgrade was interrupted here, or is at work; without --dry-run this puts back what was.")
     upgrade_files.restore(upgrade.ROOT)
     click.echo("An upgrade was interrupted here; what it had changed is put back.", err=True)
 

@@ -51,13 +51,16 @@ def headers(status: str) -> dict[str, str]:
 
 
 def _successes() -> Iterator[Any]:
-    for membership in memberships():
-        yield schemas.enroll_customer_response.dump({"membership": membership})
     every = [*memberships(), {"provider_membership_id": IDENTIFIER, "status": "notFound"}]
-    yield schemas.list_memberships_response.dump({"memberships": every})
-    yield schemas.search_members_response.dump({"members": []})
     found = [person | {"membership": membership} for person in people() for membership in memberships()]
-    yield schemas.search_members_response.dump({"members": found})
+    answers: dict[str, list[dict]] = {
+        "enroll_customer_response": [{"membership": membership} for membership in memberships()],
+        "list_memberships_response": [{"memberships": every}],
+        "search_members_response": [{"members": []}, {"members": found}],
+    }
+    for name, bodies in answers.items():
+        if hasattr(schemas, name):  # a contract whose operation is gone has no schema of its answers
+            yield from map(getattr(schemas, name).dump, bodies)
 
 
 def memberships() -> list[dict]:

@@ -261,7 +261,7 @@ def test_a_reference_to_another_file(tmp_path):
         (put("S/memberFilter/properties/city/maxLength", 9), 1),
         (put("S/memberFilter/properties/city/maxLength", 999), 2),
     ],
-    ids=str,
+    ids=["text only", "work to do", "breaks now"],
 )
 def test_the_command_prints_a_table_or_json_and_exits_with_the_class(tmp_path, change, code):
     new = m("", TEXT, "", change).applied()

@@ -38,9 +38,9 @@ ORIGINAL = Document(OLD)
 Recorded = dict[str, list[Answer]]
 
 
-def say(server: support.Server, recorded: Recorded, operation_id: str, body: object, **options: object) -> dict:
-    response = server.call(operation_id, body, **options)
-    recorded.setdefault(operation_id, []).append(Answer(response))
+def say(server: support.Server, recorded: Recorded, name: str, body: object, **options: object) -> dict:
+    response = server.call(name, body, **options)
+    recorded.setdefault(support.operation(name).operation_id, []).append(Answer(response))
     return response.json()
 
 
@@ -48,12 +48,12 @@ def usual_answers(server: support.Server, recorded: Recorded) -> None:
     """Memberships in every status, with the least and the most that they hold, and every refusal."""
 
     def enroll(customer: dict) -> str:
-        answer = say(server, recorded, "enrollCustomer", {"mewsEnterpriseId": HOTEL, "customer": customer})
+        answer = say(server, recorded, support.ENROLL, {"mewsEnterpriseId": HOTEL, "customer": customer})
         return answer["membership"]["providerMembershipId"]
 
     def link(identifier: str, is_linked: bool) -> None:
         body = {"mewsEnterpriseId": HOTEL, "providerMembershipId": identifier, "isLinked": is_linked}
-        say(server, recorded, "linkMembership", body)
+        say(server, recorded, support.LINK, body)
 
     with database.session():
         programs.Program.update(visible_statuses=[status.value for status in programs.Status]).execute()
@@ -75,10 +75,10 @@ def usual_answers(server: support.Server, recorded: Recorded) -> None:
         link(identifier, True)
     link("unknown", True)
     body = {"mewsEnterpriseId": HOTEL, "providerMembershipIds": [*everyone, "unknown"]}
-    say(server, recorded, "listMemberships", body)
+    say(server, recorded, support.LIST, body)
     for found in ({"lastName": "Li", "firstName": "Ada"}, {"email": "full@example.com"}, {"email": "no@example.com"}):
-        say(server, recorded, "searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": found})
-    say(server, recorded, "searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": {}})
+        say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": found})
+    say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {}})
     for operation_id in OPERATIONS:
         say(server, recorded, operation_id, {})
         say(server, recorded, operation_id, {}, token="wrong")
@@ -93,12 +93,12 @@ def faults_of_the_server(url: str, token: str, recorded: Recorded) -> None:
         support.threaded(url, token, system_clock, **slow) as server,
         concurrent.futures.ThreadPoolExecutor() as threads,
     ):
-        late = [threads.submit(say, server, recorded, "enrollCustomer", body) for _ in range(2)]
+        late = [threads.submit(say, server, recorded, support.ENROLL, body) for _ in range(2)]
         time.sleep(DEADLINE / 2)
-        say(server, recorded, "searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
+        say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
         assert {answer.result()["status"] for answer in late} == {408}
     with support.threaded(url, token, system_clock, backend="tests.http.slow_backend:make_failing") as server:
-        say(server, recorded, "searchMembers", {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
+        say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +118,14 @@ def took() -> Iterator[list[float]]:
     assert sum(seconds) < TOTAL_SECONDS
 
 
-def usual_body(operation_id: str) -> dict:
-    return {
-        "searchMembers": {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "full@example.com"}},
-        "enrollCustomer": {"mewsEnterpriseId": HOTEL, "customer": FULL},
-        "listMemberships": {"mewsEnterpriseId": HOTEL, "providerMembershipIds": ["unknown"]},
-        "linkMembership": {"mewsEnterpriseId": HOTEL, "providerMembershipId": "unknown", "isLinked": False},
-    }[operation_id]
+def usual_body(operation: Operation) -> dict:
+    bodies = {
+        support.SEARCH: {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "full@example.com"}},
+        support.ENROLL: {"mewsEnterpriseId": HOTEL, "customer": FULL},
+        support.LIST: {"mewsEnterpriseId": HOTEL, "providerMembershipIds": ["unknown"]},
+        support.LINK: {"mewsEnterpriseId": HOTEL, "providerMembershipId": "unknown", "isLinked": False},
+    }
+    return next(body for name, body in bodies.items() if support.operation(name) == operation)
 
 
 def generated(document: Document, described: dict) -> list:
@@ -172,8 +173,8 @@ def failures(document: Document, operation: Operation, server: support.Server, r
     name, given = operation.operation_id, [*recorded[operation.operation_id]]
     bodies = generated(document, described)
     yield from (f"refused: {body}" for body in bodies if is_refused(operation, body))
-    control = server.call(name, usual_body(name)).status_code
-    for envelope in envelopes(document, described, usual_body(name)):
+    control = server.call(name, usual_body(operation)).status_code
+    for envelope in envelopes(document, described, usual_body(operation)):
         status = server.call(name, **envelope).status_code
         if status != control:
             yield f"{status} (and not {control}): {envelope}"

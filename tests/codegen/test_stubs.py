@@ -422,7 +422,7 @@ def test_a_module_that_imports_everything_is_refused(tmp_path):
 def test_an_unfinished_backend_is_told_of_in_the_log_as_well(monkeypatch):
     log = structlog.testing.CapturingLogger()
     monkeypatch.setattr(problems, "log", log)
-    operation = support.OPERATIONS["searchMembers"]
+    operation = support.operation(support.SEARCH)
     problem = problems.from_exception(NotImplementedError("Zoë"), support.CONTRACT, operation)
     assert problem.type is problems.INTERNAL_ERROR
-    assert log.calls == [("error", ("not implemented yet",), {"operation": "searchMembers"})]
+    assert log.calls == [("error", ("not implemented yet",), {"operation": operation.operation_id})]

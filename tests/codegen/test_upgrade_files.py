@@ -18,7 +18,7 @@ CONTENTS = {
     Path("kept/empty.py"): b"",
     Path("c.md"): b"c\r\n",
 }
-WRITES = [(os, "replace"), (Path, "write_bytes"), (Path, "unlink"), (Path, "mkdir"), (shutil, "copy2")]
+WRITES = [(os, "replace"), (Path, "write_bytes"), (Path, "unlink"), (Path, "mkdir"), (shutil, "copy2"), (os, "fsync")]
 KILLED = """
 import os
 from pathlib import Path
@@ -75,7 +75,7 @@ def number_of_writes(root: Path) -> int:
     make(root)
     with patched(0, lambda: None) as counted:
         upgrade_files.write_all(CONTENTS, root)
-    return counted.count
+    return counted.count - 1  # the last concerns a journal that does not count any more
 
 
 def test_all_is_written_and_the_journal_goes(tmp_path):
@@ -126,3 +126,30 @@ def test_what_a_kill_leaves_is_put_back_by_the_next_run(tmp_path):
         assert upgrade_files.is_interrupted(root) or tree(root) == before
         upgrade_files.restore(root)
         assert tree(root) == before, number
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def test_each_step_is_on_the_disk_before_the_next(tmp_path, monkeypatch):
+    """A power cut leaves what a kill leaves: what gets its name is whole, and so is all that would put it back."""
+    journal, synced, named = make(tmp_path) / upgrade_files.JOURNAL, [], []
+    sync, replace = os.fsync, os.replace
+
+    def noted_sync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def noted_replace(old: Path, new: Path) -> None:
+        assert synced[-1] == inode(old)
+        assert {inode(path) for path in (journal.parent, *journal.iterdir())} <= set(synced)
+        named.append((len(synced), inode(new.parent)))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    upgrade_files.write_all(CONTENTS, tmp_path)
+    assert [synced[position] for position, _ in named] == [folder for _, folder in named]
+    assert len(named) == 1 + len(CONTENTS)
+    assert inode(tmp_path / "made") in synced

@@ -19,6 +19,8 @@ COPIED = ("app", "codegen", "handlers", "models", "spec", "tests", "pyproject.to
 CONTRACT = "spec/mews-loyalty-partner.yaml"
 README = "spec/README.md"
 SECONDS = 60
+SUITE_SECONDS = 600
+EXAMPLES = "5"
 
 
 def unchanged(_: dict) -> None:
@@ -58,21 +60,36 @@ class Repository:
         file.write_text(yaml.safe_dump(document, sort_keys=False) + "# Für Partner\r\n# end", encoding="utf-8")
         return file
 
-    def run(self, *words: str) -> subprocess.CompletedProcess:
+    def run(self, *words: str, seconds: int = SECONDS, **variables: str) -> subprocess.CompletedProcess:
         """Run Python in it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
-        environment |= {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"} | variables
         return subprocess.run(
-            [sys.executable, *words], cwd=self.root, env=environment, capture_output=True, text=True, timeout=SECONDS
+            [sys.executable, *words], cwd=self.root, env=environment, capture_output=True, text=True, timeout=seconds
         )
 
     def upgrade(self, *words: str) -> subprocess.CompletedProcess:
         return self.run("-m", "app", "spec", "upgrade", *words)
 
+    def contract_suite(self, chosen: str) -> set[str]:
+        """Run those of its tests/contract that pytest's `-k` chooses, and return what fails."""
+        words = ["-m", "pytest", "tests/contract", "-k", chosen, "-q", "-rfE", "-n", "2", "--dist", "loadscope"]
+        done = self.run(*words, seconds=SUITE_SECONDS, CONTRACT_EXAMPLES=EXAMPLES)
+        lines = [line.split(" ") for line in done.stdout.splitlines()]
+        failed = {line[1].removeprefix("tests/contract/") for line in lines if line[0] in ("FAILED", "ERROR")}
+        assert done.returncode == (1 if failed else 0), done.stdout + done.stderr
+        return failed
+
     def line(self, file: str, text: str) -> str:
         """Where a text stands, as `file:line`."""
         lines = (self.root / file).read_text().splitlines()
         return f"{file}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+
+
+def operation_in(document: dict, name: str) -> dict:
+    """One of today's operations in the next version."""
+    operation = support.operation(name)
+    return document["paths"][operation.path][operation.method.lower()]
 
 
 def rows(printed: str, title: str) -> list[list[str]]:
@@ -90,14 +107,14 @@ def rows(printed: str, title: str) -> list[list[str]]:
 
 
 def bodies(identifier: str) -> dict[str, dict]:
-    """A request for each operation of today's contract, by today's name."""
+    """A request for each operation of today's contract."""
     hotel = {"mewsEnterpriseId": support.HOTEL}
     link = {"providerMembershipId": identifier, "isLinked": True, "mewsCustomerId": support.HOTEL}
     return {
-        "searchMembers": hotel | {"memberFilter": {"email": support.GUEST["email"]}},
-        "enrollCustomer": hotel | {"customer": support.GUEST},
-        "listMemberships": hotel | {"providerMembershipIds": [identifier]},
-        "linkMembership": hotel | link,
+        support.SEARCH: hotel | {"memberFilter": {"email": support.GUEST["email"]}},
+        support.ENROLL: hotel | {"customer": support.GUEST},
+        support.LIST: hotel | {"providerMembershipIds": [identifier]},
+        support.LINK: hotel | link,
     }
 
 
@@ -108,7 +125,7 @@ def statuses(server: support.Server, repository: Repository, changed: dict[str, 
     requests = bodies(enrolled.json()["membership"]["providerMembershipId"])
     found = {}
     for name, request in requests.items():
-        operation = support.OPERATIONS[name]
+        operation = support.operation(name)
         answer = call(server, operation.method, operation.path, request | changed.get(name, {}))
         found[name] = answer.status_code
         if answer.status_code == 200:

@@ -1,15 +1,18 @@
 """Schemathesis against a server: what it must know to judge it, an own check, and three exclusions with reasons."""
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 import re
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import pytest
 import schemathesis
 import schemathesis.engine
 from hypothesis import strategies
@@ -17,9 +20,17 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events
 
 from app import contract
-from tests.support import OPERATIONS, PROBLEM, Server
+from tests.support import ENROLL, LINK, LIST, OPERATIONS, PROBLEM, SEARCH, Server
 
 SLOWEST_ANSWER_SECONDS = 8
+IDENTIFIER = "$response.body#/membership/providerMembershipId"
+# What the stateful phase takes from one operation's answer into the requests of others; it makes up the rest of each.
+GIVES = (ENROLL, LINK)
+TAKES = {
+    SEARCH: {"memberFilter": {"providerMembershipId": IDENTIFIER}},
+    LIST: {"providerMembershipIds": [IDENTIFIER]},
+    LINK: {"providerMembershipId": IDENTIFIER},
+}
 
 
 @schemathesis.hook
@@ -30,23 +41,23 @@ def before_load_schema(context: Any, raw_schema: dict) -> None:
     The links make the stateful phase feed what an enrollment answers to the other operations.
     """
     _widen_formats(raw_schema)
+    version = contract.Contract(raw_schema)
     enterprise = {"mewsEnterpriseId": "$request.body#/mewsEnterpriseId"}
-    identifier = "$response.body#/membership/providerMembershipId"
-    bodies = {
-        "searchMembers": {"memberFilter": {"providerMembershipId": identifier}},
-        "listMemberships": {"providerMembershipIds": [identifier]},
-        "linkMembership": {"providerMembershipId": identifier, "isLinked": True},
-    }
-
-    def found(name: str) -> dict:  # in this version, where it may have another operationId
-        return raw_schema["paths"][OPERATIONS[name].path][OPERATIONS[name].method.lower()]
-
     links = {
-        name: {"operationId": found(name)["operationId"], "requestBody": enterprise | body}
-        for name, body in bodies.items()
+        found.operation_id: {"operationId": found.operation_id, "requestBody": enterprise | body}
+        for name, body in TAKES.items()
+        for found in _operations_with(version, name)
     }
-    for name in ("enrollCustomer", "linkMembership"):
-        found(name)["responses"]["200"]["links"] = links
+    for found in (found for name in GIVES for found in _operations_with(version, name)):
+        responses = version.node(["paths", found.path, found.method.lower(), "responses"])
+        version.resolve(responses.get("200", {}))["links"] = links
+
+
+def _operations_with(version: contract.Contract, name: str) -> list[contract.Operation]:
+    """The operation of a version whose request carries a property, if it has one."""
+    with contextlib.suppress(LookupError):
+        return [version.operation_with(name)]
+    return []
 
 
 def _widen_formats(node: Any) -> None:
@@ -133,22 +144,41 @@ def _is_excluded(error: dict, body: Any) -> bool:
     return any(excludes(error, name, value) for excludes in EXCLUSIONS)
 
 
+# A test of each operation: what fails, fails by its name.
+every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+
+
+def chosen_examples() -> int | None:
+    """How many random requests the one who runs the tests asks for, if that was said."""
+    return int(os.environ.get("CONTRACT_EXAMPLES", "0")) or None
+
+
+def label(operation: contract.Operation) -> str:
+    """What Schemathesis calls an operation."""
+    return f"{operation.method} {operation.path}"
+
+
 @dataclasses.dataclass
 class Verdict:
     """What a run of the suite found.
 
     Attributes:
-        failures: by check, operation and title, the first of each, with request and answer; and whatever went wrong
-            with Schemathesis itself.
+        failures: the first of each kind with request and answer, by `label`; by an empty text, whatever went
+            wrong with Schemathesis itself.
         checks: how often each check was made and passed.
         statuses: how often each operation answered with which status.
         phases: the phases that ran.
     """
 
-    failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(dict))
     checks: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     statuses: collections.Counter[tuple[str, int]] = dataclasses.field(default_factory=collections.Counter)
     phases: set[str] = dataclasses.field(default_factory=set)
+
+    def assert_kept(self, operation: contract.Operation) -> None:
+        """Fail with what was found at an operation, if anything was."""
+        found = self.failures[label(operation)]
+        assert not found, "\n".join(found.values())
 
 
 def judge(
@@ -158,6 +188,7 @@ def judge(
     seed: int | None = 1,
     most_failures: int | None = None,
     specification: pathlib.Path = contract.SPECIFICATION,
+    without: Collection[str] = (),
 ) -> Verdict:
     """Run Schemathesis' phases with every check against a server.
 
@@ -167,6 +198,7 @@ def judge(
         seed: of the random choices; None makes new ones.
         most_failures: after how many to stop; None stops after none.
         specification: the version of the contract that the server's base path serves.
+        without: labels of operations to leave alone.
     """
     configuration = {
         "base-url": f"{server.url}{server.base_path}",
@@ -180,6 +212,7 @@ def judge(
     configuration |= {"seed": seed} if seed is not None else {}
     configuration |= {"max-failures": most_failures} if most_failures is not None else {}
     schema = schemathesis.openapi.from_path(specification, config=SchemathesisConfig.from_dict(configuration))
+    schema = schema.exclude(lambda context: context.operation.label in without)
     verdict = Verdict()
     for event in schemathesis.engine.from_schema(schema).execute():
         _take(event, verdict)
@@ -189,17 +222,17 @@ def judge(
 def _take(event: Any, verdict: Verdict) -> None:
     if isinstance(event, events.ScenarioFinished):
         verdict.phases.add(event.phase.value)
-        for key, line in _failures(event.recorder, verdict):
-            verdict.failures.setdefault(key, line)
+        for operation, kind, line in _failures(event.recorder, verdict):
+            verdict.failures[operation].setdefault(kind, line)
     elif isinstance(event, events.NonFatalError | events.FatalError):
         error = event.value if isinstance(event, events.NonFatalError) else event.exception
-        verdict.failures.setdefault(repr(error), f"Schemathesis itself: {error!r}")
+        verdict.failures[""].setdefault(repr(error), f"Schemathesis itself: {error!r}")
 
 
-def _failures(recorder: Any, verdict: Verdict) -> Iterator[tuple[str, str]]:
+def _failures(recorder: Any, verdict: Verdict) -> Iterator[tuple[str, str, str]]:
+    labels = {case_id: case.value.operation.label for case_id, case in recorder.cases.items()}
     for case_id, interaction in recorder.interactions.items():
-        operation = recorder.cases[case_id].value.operation.label  # a walk along the links has a label of its own
-        verdict.statuses[operation, interaction.response.status_code if interaction.response else 0] += 1
+        verdict.statuses[labels[case_id], interaction.response.status_code if interaction.response else 0] += 1
     for case_id, checks in recorder.checks.items():
         for check in checks:
             if check.status == Status.SUCCESS:
@@ -209,5 +242,5 @@ def _failures(recorder: Any, verdict: Verdict) -> Iterator[tuple[str, str]]:
             interaction = recorder.interactions.get(case_id)
             answer = interaction.response.content[:600] if interaction and interaction.response else b""
             sample = check.failure_info.code_sample[:1500] if check.failure_info else ""
-            key = f"{check.name} {recorder.label} {getattr(failure, 'title', failure)}"
-            yield key, f"{key}: {getattr(failure, 'message', '')}\n  {sample}\n  {answer!r}"
+            kind = f"{check.name} {getattr(failure, 'title', failure)}"
+            yield labels[case_id], kind, f"{kind}: {getattr(failure, 'message', '')}\n  {sample}\n  {answer!r}"

@@ -61,7 +61,7 @@ def refused(server) -> dict:
         UNAUTHORIZED: lambda **options: server.list(["a"], token=None, **options),
         "There is nothing at this address.": lambda **options: server.client.get(f"{server.url}/nothing", **options),
         "This address does not take this method.": lambda **options: server.client.get(
-            f"{server.url}{support.OPERATIONS['enrollCustomer'].path}", **options
+            f"{server.url}{support.operation(support.ENROLL).path}", **options
         ),
     }
 
@@ -203,10 +203,10 @@ def test_a_token_for_one_program_serves_its_hotels_only(server, make_token):
         second = find_program("second")
     token, _ = make_token(program=second)
     bodies = [{"mewsEnterpriseId": hotel, "providerMembershipIds": ["a"]} for hotel in (OTHER_HOTEL, HOTEL)]
-    answers = [server.call("listMemberships", body, token=token) for body in bodies]
+    answers = [server.call(support.LIST, body, token=token) for body in bodies]
     assert [answer.status_code for answer in answers] == [200, 422]
     assert answers[1].json()["errors"][0]["pointer"] == "#/mewsEnterpriseId"
-    assert server.call("listMemberships", bodies[0]).status_code == 200
+    assert server.call(support.LIST, bodies[0]).status_code == 200
 
 
 @pytest.mark.parametrize("probe", PROBES)
@@ -239,7 +239,8 @@ def test_probes_answer_head_and_refuse_post(server, probe):
     }
 
 
-def counted(server, operation: str, status: int, problem: str) -> float:
+def counted(server, status: int, problem: str) -> float:
+    operation = support.operation(support.LIST).operation_id
     text = httpx.get(f"{server.url}/metrics").text
     labels = f'operation="{operation}",problem="{problem}",status="{status}"'
     found = re.search(rf"^loyalty_requests_total{{{re.escape(labels)}}} (\S+)$", text, re.MULTILINE)
@@ -248,15 +249,15 @@ def counted(server, operation: str, status: int, problem: str) -> float:
 
 @pytest.mark.parametrize(("status", "problem"), [(200, ""), (401, "core/unauthorized")])
 def test_metrics_count_over_both_workers(server, status, problem):
-    before = counted(server, "listMemberships", status, problem)
+    before = counted(server, status, problem)
     assert statuses(server, server.token if status == 200 else "wrong") == {status}
     until = time.monotonic() + 2  # a request is counted after its answer has left
-    while counted(server, "listMemberships", status, problem) < before + MANY and time.monotonic() < until:
+    while counted(server, status, problem) < before + MANY and time.monotonic() < until:
         time.sleep(0.05)
-    assert {counted(server, "listMemberships", status, problem) for _ in range(6)} == {before + MANY}
+    assert {counted(server, status, problem) for _ in range(6)} == {before + MANY}
 
 
 def test_errors_name_required_fields_by_their_place(server):
-    answer = server.call("enrollCustomer", {"customer": {"lastName": "Lee"}})
+    answer = server.call(support.ENROLL, {"customer": {"lastName": "Lee"}})
     error = {"type": f"{PROBLEM}core/field-required", "pointer": "#/mewsEnterpriseId", "detail": REQUIRED}
     assert answer.json()["errors"] == [error]

@@ -37,10 +37,10 @@ only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def ask_all(server) -> dict:
     """A valid request of every operation."""
     return {
-        "searchMembers": server.search({"email": GUEST["email"]}),
-        "enrollCustomer": server.enroll(GUEST),
-        "listMemberships": server.list(["a"]),
-        "linkMembership": server.link("a", False),
+        support.SEARCH: server.search({"email": GUEST["email"]}),
+        support.ENROLL: server.enroll(GUEST),
+        support.LIST: server.list(["a"]),
+        support.LINK: server.link("a", False),
     }
 
 
@@ -126,7 +126,7 @@ def test_the_body_limit_is_exact(small_server, chunked):
         body = body_of(size)
         assert len(body) == size
         headers = {"Content-Type": "application/json"}
-        return small_server.call("listMemberships", content=iter([body]) if chunked else body, headers=headers)
+        return small_server.call(support.LIST, content=iter([body]) if chunked else body, headers=headers)
 
     assert ask(BODY_LIMIT).status_code == 200
     assert_problem(ask(BODY_LIMIT + 1), "core/bad-request", TOO_LARGE)
@@ -146,10 +146,10 @@ def test_the_base_path_holds_everything_and_nothing_else_does(database_url, base
     with support.threaded(database_url, token, system_clock, base_path=base_path) as server:
         server.base_path = base_path.rstrip("/")
         assert {name: answer.status_code for name, answer in ask_all(server).items()} == {
-            "searchMembers": 200,
-            "enrollCustomer": 200,
-            "listMemberships": 200,
-            "linkMembership": 404,
+            support.SEARCH: 200,
+            support.ENROLL: 200,
+            support.LIST: 200,
+            support.LINK: 404,
         }
         for operation in support.OPERATIONS.values():
             assert_problem(server.call(operation.operation_id, {}, token=None), "core/unauthorized", UNAUTHORIZED)
@@ -160,7 +160,7 @@ def test_the_base_path_holds_everything_and_nothing_else_does(database_url, base
                         operation.method, f"{server.url}{prefix}{operation.path}", json={}, headers=headers
                     )
                     assert_problem(answer, "core/not-found", NOTHING_HERE)
-        answer = server.call("listMemberships", {"providerMembershipIds": ["a"]})
+        answer = server.call(support.LIST, {"providerMembershipIds": ["a"]})
         assert_problem(answer, "core/bad-request", FIELDS, ("core/field-required", "#/mewsEnterpriseId", REQUIRED))
         assert httpx.get(f"{server.url}/readyz").status_code == 200
 

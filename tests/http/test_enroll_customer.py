@@ -75,7 +75,7 @@ def test_everything_given_is_kept_as_given(server):
 def test_400_names_every_field_error(server):
     customer = {"firstName": "x" * (LONGEST_NAME + 1), "email": "nobody", "birthday": "1984-13-01", "address": [1]}
     assert_problem(
-        server.call("enrollCustomer", {"customer": customer}),
+        server.call(support.ENROLL, {"customer": customer}),
         "core/bad-request",
         FIELDS,
         ("core/field-required", "#/mewsEnterpriseId", REQUIRED),
@@ -111,7 +111,7 @@ def test_422_for_an_unregistered_enterprise_beside_several_programs(server):
 def test_each_program_has_members_of_its_own(server):
     first, hotel = enrolled(server, GUEST), str(uuid.uuid4())
     support.add_program("second", hotel)
-    answer = server.call("enrollCustomer", {"mewsEnterpriseId": hotel, "customer": GUEST})
+    answer = server.call(support.ENROLL, {"mewsEnterpriseId": hotel, "customer": GUEST})
     assert answer.status_code == 200
     assert answer.json()["membership"]["providerMembershipId"] != first["providerMembershipId"]
 
@@ -273,7 +273,7 @@ def test_a_program_that_confirms_answers_a_pending_stub(server):
 def test_unknown_properties_of_open_schemas_are_ignored(server):
     customer = GUEST | {"loyaltyTier": {"deep": [1]}, "address": GUEST["address"] | {"line3": "x"}}
     body = {"mewsEnterpriseId": support.HOTEL, "customer": customer, "unknown": 1, "first_name": "x"}
-    answer = server.call("enrollCustomer", body)
+    answer = server.call(support.ENROLL, body)
     assert answer.status_code == 200
     assert answer.content == server.enroll(GUEST).content
 

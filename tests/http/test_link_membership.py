@@ -36,7 +36,7 @@ def identifier(membership) -> str:
 
 def link_at(server, hotel: str, identifier: str, is_linked: bool, **more: str):
     body = {"mewsEnterpriseId": hotel, "providerMembershipId": identifier, "isLinked": is_linked}
-    return server.call("linkMembership", body | more)
+    return server.call(support.LINK, body | more)
 
 
 def links() -> set[tuple[str, str]]:
@@ -180,7 +180,7 @@ def test_404_for_a_deleted_membership(server, identifier, is_linked):
 def test_400_names_every_field_error(server):
     body = {"mewsEnterpriseId": 1, "providerMembershipId": {}, "isLinked": "true", "mewsCustomerId": "none"}
     assert_problem(
-        server.call("linkMembership", body),
+        server.call(support.LINK, body),
         "core/bad-request",
         FIELDS,
         ("core/field-invalid-type", "#/mewsEnterpriseId", "The value must be of type string."),
@@ -193,7 +193,7 @@ def test_400_names_every_field_error(server):
 def test_400_lists_all_missing_fields(server):
     required = SCHEMAS["linkMembershipRequest"]["required"]
     errors = [("core/field-required", f"#/{name}", REQUIRED) for name in required]
-    assert_problem(server.call("linkMembership", {}), "core/bad-request", FIELDS, *errors)
+    assert_problem(server.call(support.LINK, {}), "core/bad-request", FIELDS, *errors)
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])

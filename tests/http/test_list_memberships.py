@@ -138,7 +138,7 @@ def test_400_names_every_field_error(server):
         for index in (1, 2, 4)
     ]
     assert_problem(
-        server.call("listMemberships", body),
+        server.call(support.LIST, body),
         "core/bad-request",
         FIELDS,
         ("core/field-required", "#/mewsEnterpriseId", REQUIRED),
@@ -177,7 +177,7 @@ def test_a_membership_of_another_program_is_not_found(server, membership):
     hotel = str(uuid.uuid4())
     support.add_program("second", hotel)
     asked = [membership["providerMembershipId"]]
-    answer = server.call("listMemberships", {"mewsEnterpriseId": hotel, "providerMembershipIds": asked})
+    answer = server.call(support.LIST, {"mewsEnterpriseId": hotel, "providerMembershipIds": asked})
     assert answer.json() == {"memberships": [missing(asked[0])]}
     assert server.list(asked).json() == {"memberships": [membership]}
 

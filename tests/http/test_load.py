@@ -15,7 +15,7 @@ from models.clock import system_clock
 from models.database import sqlite_path
 from models.tables import Member
 from tests import support
-from tests.support import HOTEL, OPERATIONS
+from tests.support import HOTEL
 
 CLIENTS, ROUNDS = 30, 12
 
@@ -70,7 +70,7 @@ def test_every_line_of_the_log_is_json_whatever_was_sent(start):
 def test_a_client_that_sends_too_much_still_reads_why(start):
     """It writes all of its body before it looks for an answer."""
     server = start(LOYALTY_BODY_LIMIT="65536")
-    operation = OPERATIONS["searchMembers"]
+    operation = support.operation(support.SEARCH)
     for _ in range(10):
         body = json.dumps({"mewsEnterpriseId": HOTEL, "memberFilter": {"lastName": "x" * 400_000}}).encode()
         headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}

@@ -79,10 +79,10 @@ def serve_well(server) -> dict:
 def break_the_schema(server) -> dict:
     long = dict.fromkeys(("firstName", "lastName", "email"), f"{MARKER}{'x' * 300}")
     bodies = {
-        "searchMembers": {"mewsEnterpriseId": MARKER, "memberFilter": wrong_values(FILTER), "extra": MARKER},
-        "enrollCustomer": {"mewsEnterpriseId": [MARKER], "customer": wrong_values(MARKED)},
-        "listMemberships": {"mewsEnterpriseId": MARKER, "providerMembershipIds": MARKER, "extra": {"a": MARKER}},
-        "linkMembership": {"mewsEnterpriseId": MARKER, "isLinked": MARKER, "mewsCustomerId": MARKER},
+        support.SEARCH: {"mewsEnterpriseId": MARKER, "memberFilter": wrong_values(FILTER), "extra": MARKER},
+        support.ENROLL: {"mewsEnterpriseId": [MARKER], "customer": wrong_values(MARKED)},
+        support.LIST: {"mewsEnterpriseId": MARKER, "providerMembershipIds": MARKER, "extra": {"a": MARKER}},
+        support.LINK: {"mewsEnterpriseId": MARKER, "isLinked": MARKER, "mewsCustomerId": MARKER},
     }
     answers = {f"400 {operation}": server.call(operation, body) for operation, body in bodies.items()}
     return answers | {
@@ -90,7 +90,7 @@ def break_the_schema(server) -> dict:
         "400 birthday": server.enroll(MARKED | {"birthday": f"{MARKER}-1931-02-03"}),
         "400 year 0": server.enroll(MARKED | {"birthday": "0000-01-01"}),
         "400 NUL": server.enroll(MARKED | {"lastName": f"{MARKER}\0"}),
-        "400 text": server.call("enrollCustomer", MARKER),
+        "400 text": server.call(support.ENROLL, MARKER),
     }
 
 
@@ -103,17 +103,17 @@ def send_what_is_no_json(server) -> dict:
         "400 depth": b'{"a":' * 2000 + f'"{MARKER}"'.encode(),
     }
     json = {"Content-Type": "application/json"}
-    answers = {name: server.call("enrollCustomer", content=text, headers=json) for name, text in contents.items()}
+    answers = {name: server.call(support.ENROLL, content=text, headers=json) for name, text in contents.items()}
     form = {"Content-Type": f"text/{MARKER}; charset={MARKER}"}
     return answers | {
-        "400 media type": server.call("enrollCustomer", content=MARKER.encode(), headers=form),
+        "400 media type": server.call(support.ENROLL, content=MARKER.encode(), headers=form),
         "400 encoding": server.enroll(MARKED, headers={"Content-Encoding": MARKER}),
     }
 
 
 def miss_the_operations(server) -> dict:
     ask, own = server.client.request, {"Authorization": f"Bearer {server.token}", "Accept-Language": MARKER}
-    members = f"{server.url}{support.OPERATIONS['enrollCustomer'].path}"
+    members = f"{server.url}{support.operation(support.ENROLL).path}"
     return {
         "404 path": ask("POST", f"{members}/{MARKER}/{PHONE_MARKER}", json=MARKED, headers=own),
         "404 encoded": ask("GET", f"{server.url}/%00{MARKER}%0a?q={MARKER}", headers=own),

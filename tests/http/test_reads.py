@@ -9,6 +9,7 @@ from models import programs, tokens
 from models.clock import system_clock
 from models.database import database, session
 from models.tables import Enterprise, Token
+from tests.support import LIST
 
 LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgres": "BEGIN; LOCK TABLE enterprise, token IN EXCLUSIVE MODE"}
 
@@ -37,13 +38,13 @@ def test_a_read_with_a_new_token_from_a_new_hotel_waits_for_no_writer(server, en
             database.execute_sql(statement)
         try:
             body = {"mewsEnterpriseId": hotel, "providerMembershipIds": ["unknown"]}
-            answer = server.call("listMemberships", body, token=text, timeout=1)
+            answer = server.call(LIST, body, token=text, timeout=1)
         finally:
             database.execute_sql("ROLLBACK")
     assert answer.status_code == 200
 
     def is_written() -> bool:
-        server.call("listMemberships", body, token=text)
+        server.call(LIST, body, token=text)
         with session():
             used = Token.get(Token.name == name).last_used_at
             return used is not None and Enterprise.select().where(Enterprise.mews_enterprise_id == hotel).exists()
@@ -55,7 +56,7 @@ def test_the_providers_name_of_a_hotel_is_kept_and_follows_a_change(server):
     hotel = str(uuid.uuid4())
 
     def name_after_call(**names: str) -> str:
-        server.call("listMemberships", {"mewsEnterpriseId": hotel, "providerMembershipIds": ["x"], **names})
+        server.call(LIST, {"mewsEnterpriseId": hotel, "providerMembershipIds": ["x"], **names})
         eventually(lambda: any(row.mews_enterprise_id == hotel for row in hotels()))
         return hotels()[0].provider_enterprise_id
 

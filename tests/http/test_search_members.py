@@ -99,7 +99,7 @@ def test_400_names_every_field_error(server):
         "extra": 1,
     }
     assert_problem(
-        server.call("searchMembers", body),
+        server.call(support.SEARCH, body),
         "core/bad-request",
         FIELDS,
         ("core/field-invalid-format", "#/mewsEnterpriseId", "The value must have the format uuid."),
@@ -115,7 +115,7 @@ def test_400_names_every_field_error(server):
 def test_400_lists_all_missing_fields(server):
     required = SCHEMAS["searchMembersRequest"]["required"]
     errors = [("core/field-required", f"#/{name}", REQUIRED) for name in required]
-    assert_problem(server.call("searchMembers", {}), "core/bad-request", FIELDS, *errors)
+    assert_problem(server.call(support.SEARCH, {}), "core/bad-request", FIELDS, *errors)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_nothing_of_another_program_is_found(server, guest):
     hotel = str(uuid.uuid4())
     support.add_program("second", hotel)
     body = {"mewsEnterpriseId": hotel, "memberFilter": filter_of(guest)}
-    assert server.call("searchMembers", body).json() == {"members": []}
+    assert server.call(support.SEARCH, body).json() == {"members": []}
     assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]
 
 

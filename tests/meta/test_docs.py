@@ -14,7 +14,7 @@ from app import problems
 from app.settings import Settings, variable
 from models import backend
 from tests.meta.documents import ROOT, Reader, blocks
-from tests.support import HOTEL, PROBLEM, Server
+from tests.support import HOTEL, PROBLEM, SEARCH, Server
 
 DEFAULTS_IN_WORDS = {"LOYALTY_DATABASE_URL": "must be set", "LOYALTY_WORKERS": "one for each CPU"}
 ADA = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com", "address": {"city": "London"}}
@@ -109,4 +109,4 @@ def test_the_documented_loyalty_system_refuses_as_documented(memory_server):
     assert (taken.status_code, [error["pointer"] for error in taken.json()["errors"]]) == (400, ["#/customer/email"])
     assert memory_server.link("none", True).status_code == 404
     assert httpx.get(f"{memory_server.url}/readyz").status_code == 200
-    assert memory_server.call("searchMembers", {}).status_code == 400
+    assert memory_server.call(SEARCH, {}).status_code == 400

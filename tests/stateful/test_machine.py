@@ -125,7 +125,7 @@ class Loyalty(RuleBasedStateMachine):
     def _change_link(self, identifier: str, hotel: str, customer: str | None, *, is_linked: bool) -> int:
         body = {"mewsEnterpriseId": hotel, "providerMembershipId": identifier, "isLinked": is_linked}
         body |= {"mewsCustomerId": customer} if customer else {}
-        return self.server.call("linkMembership", body).status_code
+        return self.server.call(support.LINK, body).status_code
 
     @invariant()
     def list_tells_what_the_model_knows(self) -> None:

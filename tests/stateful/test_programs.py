@@ -24,7 +24,7 @@ PEOPLE = [
 ]
 # The same number, given by hand, to one member of every program.
 SHARED_NUMBER = "FAMILY-1"
-OPERATIONS = tuple(support.OPERATIONS)
+OPERATIONS = (support.SEARCH, support.ENROLL, support.LIST, support.LINK)
 
 
 class Chain:
@@ -42,10 +42,10 @@ class Chain:
                 self.tokens[name] = token
                 enrollment.add_member(program, {"last_name": "Shared"}, now, membership_number=SHARED_NUMBER)
 
-    def call(self, operation_id: str, hotel: str, **body: object) -> tuple[int, dict]:
+    def call(self, operation: str, hotel: str, **body: object) -> tuple[int, dict]:
         body.setdefault("mewsEnterpriseId", hotel)
         token = self.tokens[body.pop("restricted_to", None)]
-        answer = self.server.call(operation_id, body, token=token)
+        answer = self.server.call(operation, body, token=token)
         return answer.status_code, answer.json()
 
 
@@ -106,7 +106,7 @@ def test_no_operation_crosses_programs(running, chosen, wanted, is_restricted):
 def enroll_without_touching_others(chain, owned, numbers, name, person, is_restricted) -> None:
     before = {other: rows_of(other) for other in chain.names if other != name}
     restriction = {"restricted_to": name} if is_restricted else {}
-    status, answer = chain.call("enrollCustomer", HOTELS[name], customer=person, **restriction)
+    status, answer = chain.call(support.ENROLL, HOTELS[name], customer=person, **restriction)
     assert status == 200
     membership = answer["membership"]
     owned[name].add(membership["providerMembershipId"])
@@ -119,7 +119,7 @@ def assert_finds_own_only(chain: Chain, name: str, other: str, member_filter: di
     with database.session():
         query = Membership.select(Membership.provider_membership_id).join(programs.Program)
         own = {row[0] for row in query.where(programs.Program.name == name).tuples()}
-    status, answer = chain.call("searchMembers", HOTELS[name], memberFilter=member_filter)
+    status, answer = chain.call(support.SEARCH, HOTELS[name], memberFilter=member_filter)
     assert status == 200
     found = {member["membership"]["providerMembershipId"] for member in answer["members"]}
     assert found <= own
@@ -128,19 +128,19 @@ def assert_finds_own_only(chain: Chain, name: str, other: str, member_filter: di
 
 
 def assert_is_unknown(chain: Chain, name: str, identifier: str) -> None:
-    status, answer = chain.call("listMemberships", HOTELS[name], providerMembershipIds=[identifier])
+    status, answer = chain.call(support.LIST, HOTELS[name], providerMembershipIds=[identifier])
     assert (status, [entry["status"] for entry in answer["memberships"]]) == (200, ["notFound"])
     for is_linked in (True, False):
-        status, _ = chain.call("linkMembership", HOTELS[name], providerMembershipId=identifier, isLinked=is_linked)
+        status, _ = chain.call(support.LINK, HOTELS[name], providerMembershipId=identifier, isLinked=is_linked)
         assert status == 404
 
 
 def bodies(identifier: str) -> dict[str, dict]:
     return {
-        "searchMembers": {"memberFilter": {"membershipNumber": SHARED_NUMBER}},
-        "enrollCustomer": {"customer": PEOPLE[0]},
-        "listMemberships": {"providerMembershipIds": [identifier]},
-        "linkMembership": {"providerMembershipId": identifier, "isLinked": True},
+        support.SEARCH: {"memberFilter": {"membershipNumber": SHARED_NUMBER}},
+        support.ENROLL: {"customer": PEOPLE[0]},
+        support.LIST: {"providerMembershipIds": [identifier]},
+        support.LINK: {"providerMembershipId": identifier, "isLinked": True},
     }
 
 
@@ -152,30 +152,30 @@ def chain(running: support.Server) -> Chain:
     return Chain(running, NAMES)
 
 
-@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("hotel", "restriction"), [(STRANGER, None), (STRANGER, "gold"), (HOTELS["blue"], "gold")])
-def test_hotel_outside_the_callers_programs_is_refused(chain, operation_id, hotel, restriction):
+def test_hotel_outside_the_callers_programs_is_refused(chain, operation, hotel, restriction):
     before = {name: rows_of(name) for name in NAMES}
-    status, problem = chain.call(operation_id, hotel, restricted_to=restriction, **bodies("any")[operation_id])
+    status, problem = chain.call(operation, hotel, restricted_to=restriction, **bodies("any")[operation])
     assert status == 422
     assert [error["pointer"] for error in problem["errors"]] == ["#/mewsEnterpriseId"]
     assert {name: rows_of(name) for name in NAMES} == before
 
 
-@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("restriction", [None, "gold"])
-def test_hotel_of_the_callers_program_is_served(chain, operation_id, restriction):
-    _, enrolled = chain.call("enrollCustomer", HOTELS["gold"], customer=PEOPLE[0])
-    body = bodies(enrolled["membership"]["providerMembershipId"])[operation_id]
-    assert chain.call(operation_id, HOTELS["gold"], restricted_to=restriction, **body)[0] == 200
+def test_hotel_of_the_callers_program_is_served(chain, operation, restriction):
+    _, enrolled = chain.call(support.ENROLL, HOTELS["gold"], customer=PEOPLE[0])
+    body = bodies(enrolled["membership"]["providerMembershipId"])[operation]
+    assert chain.call(operation, HOTELS["gold"], restricted_to=restriction, **body)[0] == 200
 
 
-@pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_with_one_program_any_hotel_is_taken_and_recorded(running, operation_id):
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_with_one_program_any_hotel_is_taken_and_recorded(running, operation):
     support.clear(running.database_url)
     identifier = running.enroll(PEOPLE[0]).json()["membership"]["providerMembershipId"]
-    body = bodies(identifier)[operation_id] | {"mewsEnterpriseId": STRANGER, "providerEnterpriseId": "Hotel 7"}
-    assert running.call(operation_id, body).status_code == 200
+    body = bodies(identifier)[operation] | {"mewsEnterpriseId": STRANGER, "providerEnterpriseId": "Hotel 7"}
+    assert running.call(operation, body).status_code == 200
     for _ in range(100):  # a request that only reads is answered before the hotel is recorded
         with database.session():
             rows = list(Enterprise.select().where(Enterprise.mews_enterprise_id == STRANGER))
