@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from models import blocking
 from tests.cli.commands import TRACEBACK, environment
 from tests.support import CONTRACT
 
@@ -59,11 +60,13 @@ def test_it_measures_each_combination_of_the_contract_on_both_engines(folder):
     assert (folder / "table.md").read_text().count("\n| ") == len(found) + len(result["memory"]) + 2 * 3
 
 
-def test_the_crowd_is_read_and_a_stranger_is_not(folder):
+def test_the_crowd_is_read_and_never_more_than_the_bound(folder):
     rows = json.loads(bench(*SMALL, "--keep", str(folder), "--engine", "sqlite", "--json"))["measurements"]
-    candidates = {row["query"]: row["candidatesMost"] for row in rows if row["fields"] == "firstName, lastName"}
-    assert candidates["crowd"] > 10
-    assert candidates["nobody"] <= candidates["as known"]
+    candidates = {(row["fields"], row["query"]): row["candidatesMost"] for row in rows}
+    assert candidates["firstName, lastName", "crowd"] > 10
+    assert candidates["email", "as known"] == 1
+    assert candidates["email", "nobody"] == 0
+    assert max(candidates.values()) <= blocking.MOST_CANDIDATES
 
 
 def test_databases_are_kept_until_they_are_to_be_loaded_again(folder):
