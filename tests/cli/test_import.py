@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pty
+import re
 import resource
 import signal
 import subprocess
@@ -411,3 +412,14 @@ def test_progress_is_shown_on_a_terminal(sqlite):
     text = b"".join(shown).decode()
     assert "3,000 members, " in text
     assert " a second" in text
+
+
+def test_the_bench_prints_a_table():
+    words = ("--members", "500", "--members", "1500", "--engine", "sqlite")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.import_speed", *words],
+        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=2 * SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for count in ("500", "1,500"):
+        assert re.search(rf"sqlite +. {count} +.( +[\d,]+ a second +.){{2}} +[\d,]+ µs +. +[\d,]+ MiB", done.stdout)
