@@ -189,8 +189,15 @@ def session() -> Iterator[None]:
         raise DatabaseUnavailable(_why(error)) from error
 
 
-def _why(error: Exception) -> str:
-    told = str(error)  # it may hold a row, so that it is only searched
+def _why(error: BaseException) -> str:
+    told = "\n".join(_texts(error))  # it may hold a row, so that it is only searched
     if any(words in told for words in ("disk is full", "disk I/O error", "No space left")):
         return "The database cannot be written: its disk is full, or fails."
     return f"The database cannot be used ({type(error).__name__}): check LOYALTY_DATABASE_URL and that it runs."
+
+
+def _texts(error: BaseException | None) -> Iterator[str]:
+    """Return what an error and those behind it say; a full SQLite file shows as a rollback that fails."""
+    while error is not None:
+        yield str(error)
+        error = error.__context__

@@ -31,6 +31,12 @@ COLUMNS = (*MEMBERSHIP.values(), *PERSON.values(), *ADDRESS.values())
 # What a second import knows a membership by.
 IDENTIFIERS = (MEMBERSHIP["provider_membership_id"], MEMBERSHIP["membership_number"])
 _INTEGERS = {MEMBERSHIP[name] for name in MEMBERSHIP if isinstance(schemas.membership.fields[name], fields.Integer)}
+_OTHER_THAN_TEXT = {
+    name
+    for schema in (schemas.membership, schemas.customer, schemas.address)
+    for name, field in schema.fields.items()
+    if not isinstance(field, fields.String)
+}
 _STATUS, _POINTS = MEMBERSHIP["status"], MEMBERSHIP["points"]
 _NUMBER = re.compile(r"-?[0-9]{1,30}")
 # What makes a membership complete where a record leaves it to the server.
@@ -125,12 +131,13 @@ def _sentence(fault: problems.FieldProblem) -> str:
 
 def _converted(schema: conversion.Schema, columns: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record's values of these columns as the types that the tables hold, by the columns' names."""
-    return {name: _value(schema.fields[name], wire, record[wire]) for name, wire in columns.items() if wire in record}
+    values = {name: record[wire] for name, wire in columns.items() if wire in record}
+    for name in values.keys() & _OTHER_THAN_TEXT:
+        values[name] = _value(schema.fields[name], columns[name], values[name])
+    return values
 
 
 def _value(field: fields.Field, name: str, value: Any) -> Any:
-    if isinstance(field, fields.String):
-        return value
     try:
         converted = field.deserialize(value)
         if isinstance(converted, datetime.datetime):

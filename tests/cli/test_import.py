@@ -1,16 +1,18 @@
 """`loyalty member import`: every good row once, every other one told, however the run ends."""
 
+import contextlib
 import csv
 import json
 import os
 import pty
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -23,7 +25,8 @@ from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
 ROOT = Path(__file__).parents[2]
 HEADER = "membershipNumber,firstName,lastName,email"
 ADA, ALAN = "A-1,Ada,Lovelace,ada@example.com", "A-2,Alan,Turing,alan@example.com"
-MANY = 6000
+# More than what an import reads before it writes.
+MANY = 1000 * (2 * len(os.sched_getaffinity(0)) + 3)
 
 
 @pytest.fixture
@@ -290,31 +293,42 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_import_leaves_whole_members_and_no_process_and_goes_on(loyalty):
-    name = many(loyalty)
-    running = begin(loyalty, name)
+@contextlib.contextmanager
+def halfway(loyalty: Loyalty) -> Iterator[subprocess.Popen]:
+    """An import that has written some members and waits for more, as many as it had read."""
+    running = begin(
+        loyalty, "-", stdin=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+    running.stdin.write((loyalty.folder / many(loyalty)).read_bytes())
+    running.stdin.flush()
     wait_for(lambda: rows_of(loyalty)[0] > 0)
-    helpers = psutil.Process(running.pid).children(recursive=True)
-    running.kill()
-    running.communicate(timeout=SECONDS)
-    wait_for(lambda: not any(process.is_running() for process in helpers))
+    yield running
+    running.stdin.close()
+    running.wait(timeout=SECONDS)
+    running.stdout.close()
+    running.stderr.close()
+
+
+def test_a_killed_import_leaves_whole_members_and_no_process_and_goes_on(loyalty):
+    with halfway(loyalty) as running:
+        helpers = psutil.Process(running.pid).children(recursive=True)
+        assert helpers
+        running.kill()
+        running.wait(timeout=SECONDS)
+        wait_for(lambda: not any(process.is_running() for process in helpers))
     members, memberships, events = rows_of(loyalty)
     assert 0 < members < MANY
     assert members == memberships == events
-    assert counts_of(loyalty, name) == (MANY - members, members, 0)
+    assert counts_of(loyalty, "m.csv") == (MANY - members, members, 0)
     assert rows_of(loyalty) == (MANY,) * 3
 
 
 def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
-    running = begin(sqlite, many(sqlite))
-    wait_for(lambda: rows_of(sqlite)[0] > 0)
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=SECONDS)
-    assert running.returncode == 1
-    assert (
-        told.decode()
-        == f"Error: The import was interrupted. {rows_of(sqlite)[0]:,} members were added before, and stay.\n"
-    )
+    with halfway(sqlite) as running:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=SECONDS) == 1
+        kept = f"{rows_of(sqlite)[0]:,} members were added before, and stay."
+        assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
 
 
 def test_two_imports_at_once_add_each_member_once(loyalty):
@@ -398,3 +412,14 @@ def test_progress_is_shown_on_a_terminal(sqlite):
     text = b"".join(shown).decode()
     assert "3,000 members, " in text
     assert " a second" in text
+
+
+def test_the_bench_prints_a_table():
+    words = ("--members", "500", "--members", "1500", "--engine", "sqlite")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.import_speed", *words],
+        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=2 * SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for count in ("500", "1,500"):
+        assert re.search(rf"sqlite +. {count} +.( +[\d,]+ a second +.){{2}} +[\d,]+ µs +. +[\d,]+ MiB", done.stdout)
