@@ -3,6 +3,7 @@
 A key unites only what never separates two names; other spellings of one name are for `models.names` to compare.
 """
 
+import functools
 import hashlib
 import re
 import string
@@ -113,11 +114,15 @@ def email_key(email: str | None) -> str | None:
     if not email or not email.strip():
         return None
     local, _, domain = unicodedata.normalize("NFC", email.strip()).rpartition("@")
+    return bounded(unicodedata.normalize("NFC", f"{local.lower()}@{_ascii_domain(domain)}"))
+
+
+@functools.lru_cache(4096)
+def _ascii_domain(domain: str) -> str:
     try:
-        domain = idna.encode(domain, uts46=True).decode()
+        return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
-        domain = domain.casefold()
-    return bounded(unicodedata.normalize("NFC", f"{local.lower()}@{domain}"))
+        return domain.casefold()
 
 
 def phone_keys(phone_number: str | None, country_code: str | None) -> list[str]:
