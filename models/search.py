@@ -28,13 +28,26 @@ def search(program: Program, member_filter: dict, now: datetime.datetime, *, lim
         now: the moment at which expiry is judged.
         limit: how many at most.
     """
+    shown, _ = judge(program, member_filter, now, limit=limit)
+    return [_describe_member(_converted(entry.row), now) for entry in shown]
+
+
+def judge(
+    program: Program, member_filter: dict, now: datetime.datetime, *, limit: int
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the candidates that are shown, in the order of the answer, and all others, the best first.
+
+    Shown are those that match, unless they are far behind the best; where the best is not strong, some that are only
+    possible follow. For the arguments, see `search`.
+    """
     wanted = matching.filter_keys(member_filter)
     found = candidates.find(program, wanted, now, limit=limit)
     best = max((entry.comparison.score for entry in found), default=0.0)
     shown = [entry for entry in found if _is_shown(entry, best)]
     if not candidates.is_strong(best, wanted):
         shown += [entry for entry in found if entry.comparison.standing is Standing.POSSIBLE][:POSSIBLE_ONES]
-    return [_describe_member(_converted(entry.row), now) for entry in shown[:limit]]
+    ids = {entry.row["id"] for entry in shown[:limit]}
+    return shown[:limit], [entry for entry in found if entry.row["id"] not in ids]
 
 
 def _is_shown(entry: Candidate, best: float) -> bool:

@@ -37,6 +37,11 @@ class Name(click.ParamType):
         return name
 
 
+def option_of(name: str) -> str:
+    """Return the option for a field by the contract's name or an attribute's: `--first-name`."""
+    return "--" + inflection.dasherize(inflection.underscore(name))
+
+
 def examples(*lines: str) -> str:
     """Return an epilog that shows the lines one below the other."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

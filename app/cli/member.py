@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import inflection
 
 from app import contract, problems, validation
-from app.cli import member_export, member_import
-from app.cli.common import examples, json_option, opened, program_option, show_json, show_one
+from app.cli import member_export, member_import, member_search
+from app.cli.common import examples, json_option, opened, option_of, program_option, show_json, show_one
 from app.cli.member_record import LARGEST_POINTS, is_told
 from app.languages import DEFAULT, translate
 from handlers import schemas
@@ -28,12 +27,13 @@ def command() -> None:
 
 command.add_command(member_import.command)
 command.add_command(member_export.command)
+command.add_command(member_search.command)
 
 
 def _person_options(function: Callable) -> Callable:
     for name in reversed((*enrollment.PERSON_FIELDS, *enrollment.ADDRESS_FIELDS)):
         kind = click.DateTime(["%Y-%m-%d"]) if name == "birthday" else click.STRING
-        function = click.option(f"--{name.replace('_', '-')}", name, type=kind)(function)
+        function = click.option(option_of(name), name, type=kind)(function)
     return function
 
 
@@ -107,8 +107,7 @@ def _check(customer: dict, given: dict) -> None:
         validation.check(api, operation, schemas.enroll_customer_request.dump(request))
     except problems.Problem as problem:
         first = problem.fields[0]
-        option = "--" + inflection.dasherize(inflection.underscore(str(first.path[-1])))
-        raise click.UsageError(f"{option}: {translate(first.detail, DEFAULT)}") from None
+        raise click.UsageError(f"{option_of(str(first.path[-1]))}: {translate(first.detail, DEFAULT)}") from None
     shown = {"provider_membership_id": "", "membership_number": "", "status": programs.Status.ENROLLED.value}
     membership = schemas.membership.dump(shown | {"deeplink_url": given["deeplink_url"]})
     if operation.answer is not None and not operation.answer.is_valid({"membership": membership}):

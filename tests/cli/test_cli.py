@@ -54,7 +54,8 @@ def test_every_noun_and_verb_is_there():
         ("db", "upgrade"), ("db", "status"),
         ("token", "create"), ("token", "list"), ("token", "revoke"),
         ("program", "add"), ("program", "list"), ("enterprise", "add"), ("enterprise", "list"),
-        *(("member", verb) for verb in ("add", "show", "import", "export", "confirm", "decline", "cancel", "delete")),
+        *(("member", verb) for verb in ("add", "show", "search", "import", "export")),
+        *(("member", verb) for verb in ("confirm", "decline", "cancel", "delete")),
     }  # fmt: skip
 
 
