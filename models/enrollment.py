@@ -67,6 +67,15 @@ def identity_key(customer: dict) -> str:
     """Return what makes the customer one person: a hash of the e-mail, else of the name with birthday or phone
     number, else of everything that is known.
     """
+    known = json.dumps(customer, sort_keys=True, default=str)
+    return folded_identity_key(customer) or folding.digest("customer", known)
+
+
+def folded_identity_key(customer: dict) -> str | None:
+    """Return the identity key if the rules of `models.folding` are in it, so that it must be renewed with them.
+
+    None if there is neither an e-mail nor a birthday or phone number.
+    """
     email = folding.email_key(customer.get("email"))
     if email:
         return folding.digest("email", email)
@@ -74,9 +83,7 @@ def identity_key(customer: dict) -> str:
     if customer.get("birthday"):
         return folding.digest("birthday", *name, customer["birthday"].isoformat())
     phones = folding.phone_keys(customer.get("phone_number"), (customer.get("address") or {}).get("country_code"))
-    if phones:
-        return folding.digest("phone", *name, phones[0])
-    return folding.digest("customer", json.dumps(customer, sort_keys=True, default=str))
+    return folding.digest("phone", *name, phones[0]) if phones else None
 
 
 def _existing(program: Program, customer: dict) -> dict | None:

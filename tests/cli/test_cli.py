@@ -84,15 +84,19 @@ def test_version(tmp_path):
 def test_db_upgrade_creates_and_then_changes_nothing(loyalty):
     pending = loyalty("db", "status", "--json")
     assert pending.code == 1
-    assert [migration["applied"] for migration in json.loads(pending.stdout)["migrations"]] == [None]
     assert "loyalty db upgrade" in pending.stderr
-    applied = loyalty("db", "upgrade", "--json").json["migrations"]
-    assert applied == [{"name": "0001_initial"}]
+    listed = json.loads(pending.stdout)["migrations"]
+    assert listed[0] == {"name": "0001_initial", "applied": None}
+    assert {migration["applied"] for migration in listed} == {None}
+    upgraded = loyalty("db", "upgrade", "--json").json
+    assert upgraded["migrations"] == [{"name": migration["name"]} for migration in listed]
+    assert upgraded["keys"] == {"renewed": 0, "twins": []}
     again = loyalty("db", "upgrade")
     assert (again.code, again.stdout, again.stderr) == (0, "", "The schema is up to date.\n")
-    [migration] = loyalty("db", "status", "--json").json["migrations"]
-    assert migration["name"] == "0001_initial"
-    assert migration["applied"]
+    status = loyalty("db", "status", "--json").json
+    assert [migration["name"] for migration in status["migrations"]] == [migration["name"] for migration in listed]
+    assert all(migration["applied"] for migration in status["migrations"])
+    assert status["outdatedKeys"] == 0
     [program] = loyalty("program", "list", "--json").json["programs"]
     assert program["name"] == "default"
 
