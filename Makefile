@@ -3,11 +3,13 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(if $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+BENCH_INSTALLED := .venv/.installed-bench
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale lock
+.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python." >&2; exit 1; }
@@ -52,5 +54,16 @@ bench-import: $(INSTALLED) ## Measure members per second and memory of an import
 bench-scale: $(INSTALLED) ## Measure member search at 10k, 100k and 1M members; ARGS=--help tells what else it can do.
 	@$(BIN)/python -m bench.scale $(ARGS)
 
-lock: $(INSTALLED) ## Renew requirements.lock within the ranges of setup.cfg.
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --no-annotate --custom-compile-command "make lock" setup.cfg -o requirements.lock
+$(BENCH_INSTALLED): $(INSTALLED) bench/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
+
+bench-matching: $(BENCH_INSTALLED) ## Measure how well member search finds people, against other ways; ARGS=--help tells more.
+	@$(BIN)/python -m bench.matching_quality $(ARGS)
+
+weights: $(BENCH_INSTALLED) ## Estimate what agreement in names and places is worth anew, and write it to models/weights.json.
+	@$(BIN)/python -m bench.weights --write
+
+lock: $(INSTALLED) ## Renew requirements.lock, and with it bench/requirements.lock, within the ranges of setup.cfg.
+	$(COMPILE) --extra development -o requirements.lock
+	$(COMPILE) --extra bench --constraint requirements.lock -o bench/requirements.lock

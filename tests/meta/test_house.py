@@ -181,27 +181,46 @@ def test_connexion_calls_the_bridge_that_stands_in_its_private_attribute():
     assert called == ["/anywhere"]
 
 
-def test_every_dependency_is_locked_by_hash():
+LOCKS = {"requirements.lock": ["development"], "bench/requirements.lock": ["bench"]}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_dependency_is_locked_by_hash(lock):
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    extras = parser["options.extras_require"].values()
+    extras = [parser["options.extras_require"][extra] for extra in LOCKS[lock]]
     lines = "\n".join([parser["options"]["install_requires"], *extras]).split("\n")
     wanted = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines if line.strip()}
-    locked = dict(
-        re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+).*\\\n +--hash=sha256:", lock_text(), re.MULTILINE)
-    )
-    locked = {canonicalize_name(name): version for name, version in locked.items()}
+    locked = locked_versions(lock)
     assert wanted.keys() - locked.keys() == set()
-    wrong = [str(wish) for name, wish in wanted.items() if not wish.specifier.contains(locked[name])]
+    wrong = [str(wish) for name, wish in wanted.items() if not all(map(wish.specifier.contains, locked[name]))]
     assert wrong == []
 
 
-def lock_text() -> str:
-    return (ROOT / "requirements.lock").read_text()
+def locked_versions(lock: str) -> dict[str, set[str]]:
+    """The versions of each package, of which there are several if they depend on the version of Python."""
+    pattern = r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+).*\\\n +--hash=sha256:"
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(pattern, (ROOT / lock).read_text(), re.MULTILINE):
+        versions.setdefault(canonicalize_name(name), set()).add(version)
+    return versions
 
 
-def test_everything_that_is_locked_has_a_hash():
-    entries = re.split(r"^(?=[A-Za-z0-9])", lock_text(), flags=re.MULTILINE)[1:]
+def test_every_extra_is_in_a_lock():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    assert sorted(parser["options.extras_require"]) == sorted(extra for extras in LOCKS.values() for extra in extras)
+
+
+def test_benchmarks_run_with_the_locked_versions():
+    """Their packages are put beside the others, and must not replace any."""
+    every, bench = map(locked_versions, LOCKS)
+    assert {name for name in every.keys() & bench.keys() if not bench[name] <= every[name]} == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_everything_that_is_locked_has_a_hash(lock):
+    entries = re.split(r"^(?=[A-Za-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)[1:]
     assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
