@@ -13,7 +13,7 @@ import orjson
 import peewee
 
 from models import blocking, folding
-from models.database import database, rows, transaction
+from models.database import analyze, database, rows, transaction
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS, folded_identity_key
 from models.tables import Member, Membership, Program, Table
 from models.writers import POLL_SECONDS
@@ -53,7 +53,7 @@ def renew() -> Iterator[Progress]:
             time.sleep(2 * POLL_SECONDS)  # a server that waits for its turn to write to SQLite gets it
         yield Progress(end / last)
     if is_any_renewed:
-        _analyze()
+        analyze(Member, Membership)
 
 
 def count_outdated() -> int:
@@ -152,14 +152,3 @@ def _update(table: type[Table], values: Sequence[dict]) -> None:
         f"UPDATE {name} SET {changes} FROM {source} WHERE {name}.id = {new.format('id')}",  # noqa: S608 (our own names)
         (orjson.dumps(values).decode(),),
     )
-
-
-def _analyze() -> None:
-    """Tell Postgres' planner of the new keys now, rather than when it next looks by itself."""
-    if isinstance(database.obj, peewee.SqliteDatabase):
-        return
-    database.execute_sql("SET statement_timeout = 0")
-    try:
-        database.execute_sql(f"ANALYZE {Member._meta.table_name}, {Membership._meta.table_name}")
-    finally:
-        database.execute_sql("RESET statement_timeout")

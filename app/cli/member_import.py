@@ -26,8 +26,9 @@ from app.cli.processes import spread
 from models import bulk, programs
 from models.bulk import Outcome
 from models.clock import system_clock
+from models.database import analyze
 from models.errors import LoyaltyError
-from models.tables import Program
+from models.tables import Member, Membership, Program
 
 SOME_REFUSED = 3  # the exit code; 1 says that the import ended early, and 2 is click's own for wrong options
 REFUSED = "refused"
@@ -100,6 +101,8 @@ def command(
                 reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
                 refused.add((row, reason) for row, reason in reasons if reason)
                 show_progress(batch.end, counts.total())
+        if counts[Outcome.ADDED] and not dry_run:
+            analyze(Member, Membership)
         if source.broken:
             raise source.broken
     refused.tell()

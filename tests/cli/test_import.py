@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from models import database
 from models.tables import Event, Member, Membership
 from tests import support
 from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
@@ -423,3 +424,12 @@ def test_the_bench_prints_a_table():
     assert done.returncode == 0, done.stderr
     for count in ("500", "1,500"):
         assert re.search(rf"sqlite +. {count} +.( +[\d,]+ a second +.){{2}} +[\d,]+ µs +. +[\d,]+ MiB", done.stdout)
+
+
+def test_the_planner_of_postgres_knows_of_what_was_imported(loyalty, engine, database_url):
+    assert counts_of(loyalty, many(loyalty, 300)) == (300, 0, 0)
+    if engine == "postgres":
+        opened = support.use_database(database_url)
+        with database.session():
+            (known,) = opened.execute_sql("SELECT reltuples FROM pg_class WHERE relname = 'member'").fetchone()
+        assert known == 300
