@@ -103,11 +103,18 @@ def _misspelt(text: str, chance: random.Random) -> str:
     """Return the text with one sign replaced, doubled, left out or swapped with the next; of e-mail, before the @."""
     place = chance.randrange(len(text.partition("@")[0]))
     before, sign, after = text[:place], text[place], text[place + 1 :]
-    other = chance.choice("0123456789" if sign.isdecimal() else "abcdefghijklmnopqrstuvwxyz")
+    signs = "0123456789" if sign.isdecimal() else "abcdefghijklmnopqrstuvwxyz"
+    other = chance.choice(signs.replace(sign, ""))
     errors = [before + other + after, before + sign + text[place:]]
     if place + 1 < len(text.partition("@")[0]):
         errors += [before + after, before + after[0] + sign + after[1:]]
-    return chance.choice([error for error in errors if error != text])
+    return chance.choice([error for error in errors if error != text and _may_be_sent(error)])
+
+
+def _may_be_sent(text: str) -> bool:
+    """Tell whether an e-mail address with an error still has the format of one, or the server refuses it."""
+    local, at, _ = text.partition("@")
+    return not at or (".." not in local and local == local.strip("."))
 
 
 def _members(people: int, chance: random.Random) -> list[dict]:
