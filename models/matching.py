@@ -150,10 +150,20 @@ def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, tuple[float
     straight = _weigh_names(wanted["first_name_key"], wanted["last_name_key"], candidate)
     if all(weight > 0 for _, weight in straight.values()) and len(straight) == 2:
         return straight, False
+    if not _may_be_swapped(wanted, candidate):
+        return straight, False
     swapped = _weigh_names(wanted["last_name_key"], wanted["first_name_key"], candidate)
     if _sum(swapped) + SWAPPED_NAMES > _sum(straight):
         return swapped, True
     return straight, False
+
+
+def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
+    """Tell whether a name begins as the other one does; comparing all the others twice would be most of the work."""
+    first, last, other_first, other_last = (
+        (person[column] or "")[:1] for person in (wanted, candidate) for column in ("first_name_key", "last_name_key")
+    )
+    return first == other_last or last == other_first
 
 
 def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, tuple[float, float]]:
