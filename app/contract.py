@@ -141,7 +141,6 @@ class Contract:
             {"$ref": reference},
             registry=self._registry,
             validate_formats=True,
-            ignore_unknown_formats=False,
             email_options=_EMAIL_OPTIONS,
             offline=True,
         )

@@ -56,3 +56,16 @@ def test_an_operation_is_found_by_what_its_body_holds():
     assert support.ENROLL in support.CONTRACT.resolve(found.body_schema)["properties"]
     with pytest.raises(contract.MissingOperation, match="takes a request with nothing"):
         support.CONTRACT.operation_with("nothing")
+
+
+@pytest.mark.parametrize("format_name", ["int32", "int64", "float", "double", "password", "of-our-own"])
+def test_a_format_that_no_validator_knows_asks_for_nothing(format_name):
+    """JSON Schema 2020-12 (validation, section 7.2.1): a format is an annotation, unless the reader knows it."""
+    document = copy.deepcopy(support.CONTRACT.document)
+    read = contract.Contract(document)
+    body = read.resolve(read.operation_with(support.ENROLL).body_schema)
+    body["properties"][support.ENROLL] = {"type": ["integer", "string"], "format": format_name}
+    checked = contract.Contract(document).operation_with(support.ENROLL).body
+    for value, is_valid in ((2**40, True), ("any text", True), (None, False)):
+        assert checked.is_valid({"mewsEnterpriseId": support.HOTEL, support.ENROLL: value}) is is_valid
+    assert not checked.is_valid({"mewsEnterpriseId": "no UUID", support.ENROLL: 1})
