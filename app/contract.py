@@ -100,8 +100,7 @@ class Contract:
     def resolve(self, schema: dict) -> dict:
         """Return the schema that a chain of `$ref` within the document ends at."""
         while "$ref" in schema:
-            steps = schema["$ref"].removeprefix("#/").split("/")
-            schema = self.node([step.replace("~1", "/").replace("~0", "~") for step in steps])
+            schema = self.node(_steps(schema["$ref"]))
         return schema
 
     def wire_path(self, operation: Operation, attributes: tuple[str, ...]) -> tuple[str, ...]:
@@ -115,30 +114,47 @@ class Contract:
         return tuple(path)
 
     def _operations(self) -> Iterator[Operation]:
-        for path, item in self.document["paths"].items():
+        for path, reference in self.document["paths"].items():
+            place, item = self._follow(f"urn:contract#/paths/{_escape(path)}", reference)
             for method in METHODS:
                 if method in item:
-                    yield self._operation(path, method, item[method])
+                    yield self._operation(path, method, item[method], f"{place}/{method}")
 
-    def _operation(self, path: str, method: str, operation: dict) -> Operation:
-        place = f"urn:contract#/paths/{_escape(path)}/{method}"
+    def _operation(self, path: str, method: str, operation: dict, place: str) -> Operation:
         body = self.resolve(operation.get("requestBody", {}))
-        media = body.get("content", {}).get(JSON)
-        answer = self.resolve(operation["responses"].get("200", {})).get("content", {}).get(JSON)
+        body_schema, checks_body = self._json(f"{place}/requestBody", operation.get("requestBody", {}))
+        _, checks_answer = self._json(f"{place}/responses/200", operation["responses"].get("200", {}))
         return Operation(
             operation_id=operation["operationId"],
             method=method.upper(),
             path=path,
             handler=self._handlers.get((method.upper(), path)) or handler_name(operation),
-            body=self._compile(f"{place}/requestBody/content/{_escape(JSON)}/schema") if media else None,
+            body=checks_body,
             body_required=body.get("required", False),
-            body_schema=media["schema"] if media else {},
-            answer=self._compile(f"{place}/responses/200/content/{_escape(JSON)}/schema") if answer else None,
+            body_schema=body_schema,
+            answer=checks_answer,
         )
 
-    def _compile(self, reference: str) -> jsonschema_rs.Draft202012Validator:
+    def _json(self, place: str, node: dict) -> tuple[dict, jsonschema_rs.Draft202012Validator | None]:
+        """Return the schema of a request body or response as JSON, and what checks it; ({}, None) without JSON."""
+        place, found = self._follow(place, node)
+        media_type = json_media_type(found.get("content", {}))
+        if media_type is None:
+            return {}, None
+        schema = found["content"][media_type].get("schema")
+        if schema is None:
+            return {}, self._compile({})
+        return schema, self._compile({"$ref": f"{place}/content/{_escape(media_type)}/schema"})
+
+    def _follow(self, place: str, node: dict) -> tuple[str, dict]:
+        """Return where a chain of `$ref` ends, as the URI of that place, and what stands there."""
+        while "$ref" in node:
+            place, node = f"urn:contract{node['$ref']}", self.node(_steps(node["$ref"]))
+        return place, node
+
+    def _compile(self, schema: dict) -> jsonschema_rs.Draft202012Validator:
         return jsonschema_rs.Draft202012Validator(
-            {"$ref": reference},
+            schema,
             registry=self._registry,
             validate_formats=True,
             email_options=_EMAIL_OPTIONS,
@@ -180,6 +196,17 @@ def handler_name(operation: dict) -> str:
     """Return the dotted name of the function that serves an operation: its first tag's module, its id in snake case."""
     module = inflection.underscore(operation["tags"][0].replace(" ", "_"))
     return f"handlers.{module}.{inflection.underscore(operation['operationId'])}"
+
+
+def json_media_type(content: dict) -> str | None:
+    """Return the media type of a body that is JSON, as the document writes it: in any case, with any parameters."""
+    return next((name for name in content if name.partition(";")[0].strip().lower() == JSON), None)
+
+
+def _steps(reference: str) -> list[str]:
+    """Return the keys of a `$ref` within the document, which is an RFC 6901 pointer in URI fragment form."""
+    steps = reference.removeprefix("#/").split("/")
+    return [urllib.parse.unquote(step).replace("~1", "/").replace("~0", "~") for step in steps]
 
 
 def _escape(key: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import libcst
 
-from app.contract import JSON, handler_name
+from app.contract import handler_name, json_media_type
 from codegen.schemas import METHODS, ROOT, Collector, formatted
 
 NAME = re.compile("[a-z_][a-z0-9_]*")
@@ -125,7 +125,7 @@ def read_operation(place: str, node: dict, descriptions: dict[str, str], collect
 
 def parameters(request_body: dict) -> str:
     """Write a handler's parameters: `app.application` hands over a JSON body, None if an optional one was not sent."""
-    if JSON not in request_body.get("content", {}):
+    if json_media_type(request_body.get("content", {})) is None:
         return ""
     return "*, body: dict" if request_body.get("required", False) else "*, body: dict | None"
 

@@ -354,6 +354,7 @@ def test_operations_of_one_name_with_different_tags_have_tests_of_their_own(tmp_
 BODIES = {
     "required": ({"required": True, "content": {"application/json": {}}}, "*, body: dict"),
     "optional": ({"content": {"application/json": {}}}, "*, body: dict | None"),
+    "with a charset": ({"content": {"application/json; charset=utf-8": {}}}, "*, body: dict | None"),
     "referred to": ({"$ref": "#/components/requestBodies/merge"}, "*, body: dict"),
     "no JSON, which the server does not read": ({"required": True, "content": {"text/csv": {}}}, ""),
 }
