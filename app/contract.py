@@ -1,9 +1,11 @@
 """The contract as the server reads it: the vendored OpenAPI document, its operations and compiled schemas."""
 
+import builtins
+import keyword
 import pathlib
 import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,25 @@ class MissingOperation(LookupError):
     """The contract has no operation of the kind that is needed, or has it no more."""
 
 
+class NameClash(ValueError):
+    """The contract has two things that would have the same name in Python; the text says which."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a handler gets, as text.
+
+    Attributes:
+        argument: the name of the handler's keyword argument.
+        place: where it is sent, `path` or `query`.
+        name: as in the document.
+    """
+
+    argument: str
+    place: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation of the contract.
@@ -33,6 +54,7 @@ class Operation:
         method: in upper case.
         path: the path template, without the base path.
         handler: dotted name of the function that serves it.
+        parameters: those that the function gets.
         body: validates a request body; None where the operation takes none.
         body_required: whether a body must be sent.
         body_schema: the body's schema in the document, unresolved.
@@ -43,6 +65,7 @@ class Operation:
     method: str
     path: str
     handler: str
+    parameters: list[Parameter]
     body: jsonschema_rs.Draft202012Validator | None
     body_required: bool
     body_schema: dict
@@ -59,6 +82,8 @@ class Contract:
 
     def __init__(self, document: dict, beside: "Contract | None" = None) -> None:
         self.document = document
+        # A path without parameters goes before a template that has it too (OpenAPI 3.1, section 4.8.8.2).
+        self.paths = dict(sorted(document["paths"].items(), key=lambda item: item[0].count("{")))
         self.version = str(document["info"]["version"])
         known = beside.operations.values() if beside else ()
         self._handlers = {(operation.method, operation.path): operation.handler for operation in known}
@@ -69,7 +94,7 @@ class Contract:
                 re.compile(_template_pattern(path)),
                 {operation.method: operation for operation in self.operations.values() if operation.path == path},
             )
-            for path in document["paths"]
+            for path in self.paths
         ]
 
     def operations_at(self, raw_path: str) -> dict[str, Operation]:
@@ -118,9 +143,10 @@ class Contract:
             place, item = self._follow(f"urn:contract#/paths/{_escape(path)}", reference)
             for method in METHODS:
                 if method in item:
-                    yield self._operation(path, method, item[method], f"{place}/{method}")
+                    yield self._operation(path, method, item, f"{place}/{method}")
 
-    def _operation(self, path: str, method: str, operation: dict, place: str) -> Operation:
+    def _operation(self, path: str, method: str, item: dict, place: str) -> Operation:
+        operation = item[method]
         body = self.resolve(operation.get("requestBody", {}))
         body_schema, checks_body = self._json(f"{place}/requestBody", operation.get("requestBody", {}))
         _, checks_answer = self._json(f"{place}/responses/200", operation["responses"].get("200", {}))
@@ -129,6 +155,7 @@ class Contract:
             method=method.upper(),
             path=path,
             handler=self._handlers.get((method.upper(), path)) or handler_name(operation),
+            parameters=parameters(item, operation, self.resolve),
             body=checks_body,
             body_required=body.get("required", False),
             body_schema=body_schema,
@@ -196,6 +223,35 @@ def handler_name(operation: dict) -> str:
     """Return the dotted name of the function that serves an operation: its first tag's module, its id in snake case."""
     module = inflection.underscore(operation["tags"][0].replace(" ", "_"))
     return f"handlers.{module}.{inflection.underscore(operation['operationId'])}"
+
+
+def parameters(item: dict, operation: dict, follow: Callable[[dict], dict]) -> list[Parameter]:
+    """Return the path and query parameters of an operation, in the document's order.
+
+    Args:
+        item: the path item that holds the operation, and parameters for all of its operations.
+        operation: the operation.
+        follow: returns what a chain of `$ref` ends at.
+
+    Raises:
+        NameClash: two of them would be the same argument.
+    """
+    listed = [follow(node) for node in (*item.get("parameters", ()), *operation.get("parameters", ()))]
+    # An operation may state again what its path states.
+    keys = dict.fromkeys((node["in"], node["name"]) for node in listed if node["in"] in ("path", "query"))
+    found = [Parameter(argument_name(name), place, name) for place, name in keys]
+    arguments = [parameter.argument for parameter in found]
+    for argument in arguments:
+        if arguments.count(argument) > 1:
+            raise NameClash(f"{operation['operationId']} has two parameters that a handler would get as {argument}.")
+    return found
+
+
+def argument_name(name: str) -> str:
+    """Return the name of a parameter as a handler's argument: in snake case, and no name that Python has or `body`."""
+    snake = re.sub(r"\W|^(?=\d)", "_", inflection.underscore(name), flags=re.ASCII)
+    is_taken = snake == "body" or keyword.iskeyword(snake) or hasattr(builtins, snake)
+    return f"{snake}_" if is_taken else snake
 
 
 def json_media_type(content: dict) -> str | None:
