@@ -75,7 +75,7 @@ def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
     """Return the versions of the contract to serve, by base path: the vendored one, and a second if one is set.
 
     Raises:
-        InvalidSetting: the second cannot be read, or has no base path of its own.
+        InvalidSetting: the second cannot be read or served, or has no base path of its own.
     """
     vendored = contract.load()
     if not settings.second_contract:
@@ -84,6 +84,8 @@ def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
         raise InvalidSetting("LOYALTY_SECOND_BASE_PATH must differ from LOYALTY_BASE_PATH.")
     try:
         second = contract.load(pathlib.Path(settings.second_contract), beside=vendored)
+    except contract.NameClash as error:
+        raise InvalidSetting(f"LOYALTY_SECOND_CONTRACT cannot be served: {error}") from None
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError, jsonschema_rs.ValidationError) as error:
         raise InvalidSetting(
             f"LOYALTY_SECOND_CONTRACT names no OpenAPI 3.1 document that can be read ({type(error).__name__})."

@@ -78,6 +78,9 @@ class Contract:
     Args:
         document: as read from its file.
         beside: another version that is served as well; an operation of the same method and path has its handler.
+
+    Raises:
+        NameClash: two operations would have one handler, or two parameters of one be the same argument.
     """
 
     def __init__(self, document: dict, beside: "Contract | None" = None) -> None:
@@ -88,7 +91,14 @@ class Contract:
         known = beside.operations.values() if beside else ()
         self._handlers = {(operation.method, operation.path): operation.handler for operation in known}
         self._registry = jsonschema_rs.Registry([("urn:contract", {"$schema": DIALECT, **_with_formats(document)})])
-        self.operations: dict[str, Operation] = {found.handler: found for found in self._operations()}
+        self.operations: dict[str, Operation] = {}
+        for found in self._operations():
+            other = self.operations.setdefault(found.handler, found)
+            if other is not found:
+                raise NameClash(
+                    f"{other.method} {other.path} and {found.method} {found.path} would have one handler, "
+                    f"{found.handler}: give the one that is new another operationId."
+                )
         self._templates = [
             (
                 re.compile(_template_pattern(path)),
