@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import inspect
 import pathlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -74,7 +75,7 @@ def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
     """Return the versions of the contract to serve, by base path: the vendored one, and a second if one is set.
 
     Raises:
-        InvalidSetting: the second cannot be read, or has no base path of its own.
+        InvalidSetting: the second cannot be read or served, or has no base path of its own.
     """
     vendored = contract.load()
     if not settings.second_contract:
@@ -83,6 +84,8 @@ def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
         raise InvalidSetting("LOYALTY_SECOND_BASE_PATH must differ from LOYALTY_BASE_PATH.")
     try:
         second = contract.load(pathlib.Path(settings.second_contract), beside=vendored)
+    except contract.NameClash as error:
+        raise InvalidSetting(f"LOYALTY_SECOND_CONTRACT cannot be served: {error}") from None
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError, jsonschema_rs.ValidationError) as error:
         raise InvalidSetting(
             f"LOYALTY_SECOND_CONTRACT names no OpenAPI 3.1 document that can be read ({type(error).__name__})."
@@ -160,19 +163,32 @@ def _backend_factory(name: str) -> Callable[[], Backend]:
 def _adapt(function: Callable, operation: contract.Operation, *, version: str, validate: bool) -> Callable:
     """Make of a handler what connexion calls: it gets the parsed body and returns a response, whatever the media type.
 
-    An argument that is not called `body` stops connexion from parsing the JSON a second time.
+    An argument that is not called `body` stops connexion from parsing the JSON a second time. A handler gets only the
+    parameters that it takes: another version of the contract may have more.
     """
+    taken = inspect.signature(function).parameters.values()
+    names = {parameter.name for parameter in taken}
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
+    passed = [parameter for parameter in operation.parameters if takes_all or parameter.argument in names]
 
     def call(payload: Any = None) -> flask.Response:
         state = context.of(flask.request.environ["asgi.scope"])
         flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
         flask.g.contract_version = version
-        answer = function(body=payload) if operation.body else function()
+        arguments = {parameter.argument: _sent(parameter) for parameter in passed}
+        answer = function(**arguments, body=payload) if operation.body else function(**arguments)
         if validate:
             _check_answer(operation, answer)
         return flask.Response(orjson.dumps(answer), mimetype=contract.JSON)
 
     return call
+
+
+def _sent(parameter: contract.Parameter) -> str | None:
+    """What this request has for a parameter; None if it was not sent."""
+    if parameter.place == "query":
+        return flask.request.args.get(parameter.name)
+    return (flask.request.view_args or {})[parameter.name.replace("-", "_")]  # as connexion names it in a route
 
 
 def _check_answer(operation: contract.Operation, answer: Any) -> None:

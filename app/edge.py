@@ -16,6 +16,7 @@ from app.problems import (
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    NOTHING_HERE,
     TIMEOUT,
     Problem,
     from_exception,
@@ -139,7 +140,7 @@ class ExactPaths:
             state = context.of(scope)
             state.contract, operations = self._find(scope["raw_path"].decode("latin-1"))
             if not operations:
-                raise Problem(NOT_FOUND, Message(N_("There is nothing at this address.")))
+                raise Problem(NOT_FOUND, NOTHING_HERE)
             if scope["method"] not in operations:
                 raise Problem(
                     METHOD_NOT_ALLOWED,

@@ -17,8 +17,10 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.main import API
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
+from connexion.operations import OpenAPIOperation
 from connexion.resolver import Resolver
 from connexion.spec import OpenAPISpecification
+from connexion.uri_parsing import OpenAPIURIParser
 
 from app.body import BodyOperation
 from app.bridge import Bridge
@@ -54,9 +56,26 @@ def middlewares() -> list[Any]:
     return [RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, ContextMiddleware]
 
 
+class _NoParameters(OpenAPIURIParser):
+    """Connexion hands over no parameters, since it fails at types of 3.1 and at values of another type."""
+
+    def resolve_path(self, *_: Any) -> dict:
+        return {}
+
+    def resolve_query(self, *_: Any) -> dict:
+        return {}
+
+
+class _Operation(OpenAPIOperation):
+    def get_path_parameter_types(self) -> dict:
+        """By no type, so that each text within a path reaches the handler."""
+        return {}
+
+
 class OpenAPI31Specification(OpenAPISpecification):
     """Connexion knows 3.0 only; it gets the document unchecked, since `openapi-spec-validator` checks it in tests."""
 
+    operation_cls = _Operation
     yaml_name = "openapi.yaml"
     mount = ""
 
@@ -80,8 +99,8 @@ class ContractApp(connexion.FlaskApp):
 
     def add_contract(self, contract: Contract, *, base_path: str, **options: Any) -> None:
         """Serve the contract below `base_path`; it and the options reach the `add_api` of every middleware."""
-        specification = OpenAPI31Specification(contract.document)
-        defaults = self.middleware.options.__dict__
+        specification = OpenAPI31Specification({**contract.document, "paths": contract.paths})
+        defaults = self.middleware.options.__dict__ | {"uri_parser_class": _NoParameters}
         self.middleware.apis.append(
             API(specification, base_path=base_path, **{**defaults, "contract": contract, **options})
         )

@@ -8,6 +8,7 @@ from typing import Any
 import marshmallow
 import orjson
 import structlog
+from starlette.exceptions import HTTPException
 
 from app.contract import Contract, Operation
 from app.languages import N_, Message, translate
@@ -55,6 +56,7 @@ FIELD_INVALID_TYPE = "core/field-invalid-type"
 FIELD_NOT_ALLOWED_VALUE = "core/field-not-allowed-value"
 FIELD_DUPLICATE = "core/field-duplicate"
 
+NOTHING_HERE = Message(N_("There is nothing at this address."))
 FIELDS_DETAIL = Message(N_("One or more fields are missing or invalid."))
 
 
@@ -104,6 +106,8 @@ def from_exception(error: Exception, contract: Contract | None, operation: Opera
         case errors.InvalidFields() if contract and operation:
             fields = [_field_problem(fault, contract.wire_path(operation, fault.path)) for fault in error.errors]
             return Problem(BAD_REQUEST, FIELDS_DETAIL, fields)
+        case HTTPException(status_code=404):  # no route has a slash within a path parameter
+            return Problem(NOT_FOUND, NOTHING_HERE)
         case errors.UnknownMembership():
             return Problem(NOT_FOUND, Message(N_("No membership has this identifier.")))
         case errors.RefusedByRule() if contract and operation:

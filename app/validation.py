@@ -73,25 +73,26 @@ def check(contract: Contract, operation: Operation, body: Any, *, ignore_unknown
     """
     if operation.body is None or operation.body.is_valid(body):
         return []
-    ignored: list[str] = []
+    errors = list(operation.body.iter_errors(_shortened(body)))
+    if all(map(_unknown_fields, errors)):
+        errors = list(operation.body.iter_errors(body))  # there may be more in what was cut off
+    if ignore_unknown:
+        ignored = [name for error in errors for name in _unknown_fields(error)]
+        errors = [error for error in errors if not _unknown_fields(error)]
+        if not errors:
+            return ignored
+    raise _refusal(contract, errors)
+
+
+def _refusal(contract: Contract, errors: list[jsonschema_rs.ValidationError]) -> Problem:
     fields: dict[tuple[str, Path], FieldProblem] = {}
-    only_criteria = True
-    shortened = _shortened(body)
-    for error in operation.body.iter_errors(shortened):
-        kind: Any = error.kind
-        if ignore_unknown and kind.name in _UNKNOWN_FIELD:
-            ignored += kind.unexpected
-            continue
-        only_criteria = only_criteria and _is_combination(error)
-        for field in _field_problems(contract, error):
-            fields.setdefault((field.name, field.path), field)
+    for field in itertools.chain.from_iterable(_field_problems(contract, error) for error in errors):
+        fields.setdefault((field.name, field.path), field)
         if len(fields) >= MOST_FIELD_ERRORS:
             break
-    if ignored and not fields and shortened == body:
-        return ignored
-    if only_criteria:
-        raise Problem(INVALID_CRITERIA, _CRITERIA, list(fields.values()))
-    raise Problem(BAD_REQUEST, FIELDS_DETAIL, list(fields.values()))
+    if all(map(_is_combination, errors)):
+        return Problem(INVALID_CRITERIA, _CRITERIA, list(fields.values()))
+    return Problem(BAD_REQUEST, FIELDS_DETAIL, list(fields.values()))
 
 
 def answer_faults(contract: Contract, operation: Operation, answer: Any) -> list[FieldProblem]:
@@ -110,7 +111,7 @@ def _of_one_shape(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.Va
 def _shortened(value: Any) -> Any:
     """The value without what comes after the first entries of long lists: all errors are found before any is told."""
     if isinstance(value, dict):
-        return {name: _shortened(item) for name, item in itertools.islice(value.items(), MOST_FIELD_ERRORS)}
+        return {name: _shortened(item) for name, item in value.items()}
     return [_shortened(item) for item in value[:MOST_FIELD_ERRORS]] if isinstance(value, list) else value
 
 
@@ -119,8 +120,8 @@ def _field_problems(contract: Contract, error: jsonschema_rs.ValidationError) ->
     path = tuple(error.instance_path)
     if kind.name == "required":
         yield FieldProblem(FIELD_REQUIRED, (*path, kind.property), _REQUIRED)
-    elif kind.name in _UNKNOWN_FIELD:
-        for name in kind.unexpected:
+    elif unknown := _unknown_fields(error):
+        for name in unknown:
             place = (*path, name) if len(name) <= _LONGEST_NAME else path
             yield FieldProblem(FIELD_NOT_ALLOWED_VALUE, place, _UNEXPECTED)
     elif _is_combination(error):
@@ -140,6 +141,12 @@ def _told(values: dict) -> dict:
         for name, value in values.items()
         if name in ("limit", "types", "format")
     }
+
+
+def _unknown_fields(error: jsonschema_rs.ValidationError) -> list[str]:
+    """The names of the fields that a closed schema does not have; of another error, none."""
+    kind: Any = error.kind
+    return kind.unexpected if kind.name in _UNKNOWN_FIELD else []
 
 
 def _is_combination(error: jsonschema_rs.ValidationError) -> bool:

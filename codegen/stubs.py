@@ -17,7 +17,7 @@ from typing import Any
 
 import libcst
 
-from app.contract import JSON, handler_name
+from app.contract import Parameter, handler_name, json_media_type, parameters
 from codegen.schemas import METHODS, ROOT, Collector, formatted
 
 NAME = re.compile("[a-z_][a-z0-9_]*")
@@ -25,7 +25,7 @@ LINE_LENGTH = 120
 # Modules of handlers/ that belong to no tag.
 HELPERS = frozenset({"__init__", "conversion", "schemas"})
 STUB = """
-def {function}({parameters}) -> dict:
+def {function}({signature}) -> dict:
     {docstring}
     raise NotImplementedError({operation_id!r})
 """
@@ -49,7 +49,7 @@ class Operation:
         tag: its first tag.
         tag_description: what the document says about the tag; empty if nothing.
         summary: as in the document, or else a sentence that names the operation.
-        parameters: what stands between the parentheses of the function.
+        signature: what stands between the parentheses of the function.
     """
 
     operation_id: str
@@ -57,7 +57,7 @@ class Operation:
     tag: str
     tag_description: str
     summary: str
-    parameters: str
+    signature: str
 
     @property
     def handler(self) -> str:
@@ -102,13 +102,16 @@ def operations(document: dict) -> Iterator[Operation]:
     collector = Collector(document)
     descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
     for path, item in document.get("paths", {}).items():
-        for method, node in collector.follow(item).items():
-            if method in METHODS:
-                yield read_operation(f"{method.upper()} {path}", node, descriptions, collector)
+        followed = collector.follow(item)
+        for method in (name for name in followed if name in METHODS):
+            yield read_operation(f"{method.upper()} {path}", followed, method, descriptions, collector)
 
 
-def read_operation(place: str, node: dict, descriptions: dict[str, str], collector: Collector) -> Operation:
-    """Read one operation of a document. Raises ValueError for one without an id or a tag."""
+def read_operation(
+    place: str, item: dict, method: str, descriptions: dict[str, str], collector: Collector
+) -> Operation:
+    """Read one operation of a path item. Raises ValueError for one without an id or a tag."""
+    node = item[method]
     if not node.get("operationId"):
         raise ValueError(f"{place} has no operationId in the contract, after which its handler would be named.")
     if not node.get("tags"):
@@ -119,15 +122,17 @@ def read_operation(place: str, node: dict, descriptions: dict[str, str], collect
         tag=node["tags"][0],
         tag_description=descriptions.get(node["tags"][0], ""),
         summary=node.get("summary", ""),
-        parameters=parameters(collector.follow(node.get("requestBody", {}))),
+        signature=signature(parameters(item, node, collector.follow), collector.follow(node.get("requestBody", {}))),
     )
 
 
-def parameters(request_body: dict) -> str:
-    """Write a handler's parameters: `app.application` hands over a JSON body, None if an optional one was not sent."""
-    if JSON not in request_body.get("content", {}):
-        return ""
-    return "*, body: dict" if request_body.get("required", False) else "*, body: dict | None"
+def signature(taken: list[Parameter], request_body: dict) -> str:
+    """Write what a handler takes: parameters as texts, a JSON body; None for what may be missing and was not sent."""
+    types = {"path": "str", "query": "str | None = None"}
+    words = [f"{parameter.argument}: {types[parameter.place]}" for parameter in taken]
+    if json_media_type(request_body.get("content", {})) is not None:
+        words.append("body: dict" if request_body.get("required", False) else "body: dict | None")
+    return ", ".join(["*", *words]) if words else ""
 
 
 def refuse_names(found: list[Operation], taken: Iterable[str]) -> None:
@@ -236,7 +241,7 @@ def stub(operation: Operation) -> str:
     """Write the handler of an operation, not yet formatted."""
     return STUB.format(
         function=operation.function,
-        parameters=operation.parameters,
+        signature=operation.signature,
         docstring=docstring(operation.summary, f"The operation {operation.operation_id}", indent=" " * 4),
         operation_id=operation.operation_id,
     )

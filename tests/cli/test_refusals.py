@@ -1,8 +1,10 @@
 """Settings and databases that cannot be used: one sentence that says what to do, exit code not 0, no traceback."""
 
+import copy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from models import database
 from tests import support
@@ -126,6 +128,25 @@ def test_a_second_contract_that_cannot_be_served(loyalty, settings, sentence):
         "LOYALTY_SECOND_BASE_PATH": "/next",
     }
     assert sentence in loyalty.refused("serve", **chosen | settings, LOYALTY_PORT=str(support.free_port()))
+
+
+def test_a_second_contract_that_gives_the_name_of_an_operation_to_another_path(loyalty):
+    """An operation keeps its handler by method and path, so the name of the handler is in use."""
+    document = copy.deepcopy(support.CONTRACT.document)
+    found = support.operation(support.LINK)
+    method = found.method.lower()
+    document["paths"]["/memberships/relink"] = {method: copy.deepcopy(document["paths"][found.path][method])}
+    document["paths"][found.path][method]["operationId"] += "Legacy"
+    (loyalty.folder / "second.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    chosen = {
+        "LOYALTY_SECOND_CONTRACT": str(loyalty.folder / "second.yaml"),
+        "LOYALTY_SECOND_BASE_PATH": "/next",
+        "LOYALTY_PORT": str(support.free_port()),
+    }
+    assert loyalty.refused("serve", **chosen) == (
+        f"LOYALTY_SECOND_CONTRACT cannot be served: {found.method} {found.path} and {found.method} /memberships/relink "
+        f"would have one handler, {found.handler}: give the one that is new another operationId."
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,18 @@ TOLD = "Something went wrong on the server; its log has it under this request's 
 SUMMARY = 'Merge "two"\nmembers \\ of\tone """family"""'
 MERGE = {"path": "/members/merge", "method": "post", "operationId": "mergeMembers", "tags": ["Members"]}
 ADD = {"path": "/points", "method": "put", "operationId": "addPoints", "tags": ["Points and Tiers"]}
-READ = {"path": "/points", "method": "get", "operationId": "readPoints", "tags": ["Points and Tiers"]}
+READ = {"path": "/points/{memberId}", "method": "get", "operationId": "readPoints", "tags": ["Points and Tiers"]}
 ADDED = [
     MERGE | {"summary": SUMMARY, "body": "mergeMembersRequest"},
     ADD | {"summary": "Add points", "body": "addPointsRequest"},
-    READ | {"summary": "Read the points of a member. " + "It is a long story. " * 12},
+    READ
+    | {
+        "summary": "Read the points of a member. " + "It is a long story. " * 12,
+        "parameters": [
+            {"name": "limit", "in": "query", "schema": {"type": ["integer", "null"]}},
+            {"name": "memberId", "in": "path", "required": True, "schema": {"type": "string"}},
+        ],
+    },
 ]
 COMPONENTS = {
     "mergeMembersRequest": {"type": "object", "properties": {"mergedIds": {"type": "array"}}},
@@ -45,7 +52,7 @@ def add_points(*, body: dict) -> dict:
     raise NotImplementedError("addPoints")
 
 
-def read_points() -> dict:
+def read_points(*, limit: str | None = None, member_id: str) -> dict:
     """Read the points of a member. It is a long story. It is a long story. It is a long story. It is a long story.
     It is a long story. It is a long story. It is a long story. It is a long story. It is a long story. It is a
     long story. It is a long story. It is a long story.
@@ -204,7 +211,7 @@ def test_generated_tests_fail_and_say_what_to_write(upgraded):
     told = " ".join(done.stdout.split())
     assert "mergeMembers (POST /members/merge) is not implemented yet: write handlers.members.merge_members" in told
     assert "addPoints (PUT /points) is not implemented yet: write handlers.points_and_tiers.add_points" in told
-    assert "readPoints (GET /points) is not implemented yet" in told
+    assert "readPoints (GET /points/{memberId}) is not implemented yet" in told
 
 
 def test_check_names_what_is_missing_and_writes_nothing(make_checkout):
@@ -296,7 +303,7 @@ def test_a_stub_takes_the_indentation_and_the_encoding_of_its_module(tmp_path):
 def write(document: dict, root: Path, tags: set[str]) -> None:
     """Make stubs in a folder for the operations with some tags."""
     paths = {
-        path: {method: operation for method, operation in item.items() if tags & set(operation["tags"])}
+        path: {key: node for key, node in item.items() if key == "parameters" or tags & set(node["tags"])}
         for path, item in document["paths"].items()
         if path not in CONTRACT["paths"]
     }
@@ -354,6 +361,7 @@ def test_operations_of_one_name_with_different_tags_have_tests_of_their_own(tmp_
 BODIES = {
     "required": ({"required": True, "content": {"application/json": {}}}, "*, body: dict"),
     "optional": ({"content": {"application/json": {}}}, "*, body: dict | None"),
+    "with a charset": ({"content": {"application/json; charset=utf-8": {}}}, "*, body: dict | None"),
     "referred to": ({"$ref": "#/components/requestBodies/merge"}, "*, body: dict"),
     "no JSON, which the server does not read": ({"required": True, "content": {"text/csv": {}}}, ""),
 }
@@ -365,6 +373,42 @@ def test_a_handler_takes_the_body_that_the_server_hands_over(body, parameters, t
     document["components"]["requestBodies"] = {"merge": BODIES["required"][0]}
     write(document, tmp_path, {"Members"})
     assert f"\ndef merge_members({parameters}) -> dict:\n" in (tmp_path / "handlers" / "members.py").read_text()
+
+
+def parameter(name: str, place: str = "query") -> dict:
+    return {"name": name, "in": place, "schema": {"type": "string"}, **({"required": True} if place == "path" else {})}
+
+
+PARAMETERS = {
+    "in the path": ([parameter("memberId", "path")], "*, member_id: str"),
+    "in the query": ([parameter("hotelId")], "*, hotel_id: str | None = None"),
+    "referred to": ([{"$ref": "#/components/parameters/hotel"}], "*, hotel: str | None = None"),
+    "in a header, which the server does not read": ([parameter("X-Hotel", "header")], ""),
+    "names that Python has": (
+        [parameter("id"), parameter("from"), parameter("body")],
+        "*, id_: str | None = None, from_: str | None = None, body_: str | None = None",
+    ),
+    "names that Python cannot have": (
+        [parameter("filter[x-y]"), parameter("2nd")],
+        "*, filter_x_y_: str | None = None, _2nd: str | None = None",
+    ),
+}
+
+
+@pytest.mark.parametrize(("listed", "expected"), PARAMETERS.values(), ids=PARAMETERS.keys())
+def test_a_handler_takes_the_parameters_that_the_server_hands_over(listed, expected, tmp_path):
+    document = document_with(MERGE | {"parameters": listed})
+    document["components"]["parameters"] = {"hotel": parameter("hotel")}
+    write(document, tmp_path, {"Members"})
+    assert f"\ndef merge_members({expected}) -> dict:\n" in (tmp_path / "handlers" / "members.py").read_text()
+
+
+def test_parameters_of_the_path_come_before_those_of_the_operation_and_the_body(tmp_path):
+    document = document_with(MERGE | {"parameters": [parameter("limit")], "requestBody": BODIES["required"][0]})
+    document["paths"][MERGE["path"]]["parameters"] = [parameter("hotelId"), parameter("limit")]
+    write(document, tmp_path, {"Members"})
+    expected = "def merge_members(*, hotel_id: str | None = None, limit: str | None = None, body: dict) -> dict:"
+    assert expected in (tmp_path / "handlers" / "members.py").read_text()
 
 
 SUMMARIES = {
@@ -396,6 +440,10 @@ REFUSED = {
         [MERGE, ADD | {"operationId": "merge_members", "tags": ["members"]}],
         r"PUT /points \(merge_members, tag members\) and POST /members/merge \(mergeMembers\) "
         r"share the handler handlers\.members\.merge_members\.$",
+    ),
+    "two parameters of one name": (
+        [MERGE | {"parameters": [parameter("hotelId"), parameter("hotel-id")]}],
+        r"^mergeMembers has two parameters that a handler would get as hotel_id\.$",
     ),
     "a keyword": ([MERGE | {"operationId": "import"}], "handlers.members.import, but import cannot be a Python name"),
     "a tag with signs": ([MERGE | {"tags": ["Members/Points"]}], "but members/points cannot be a Python name"),

@@ -56,3 +56,60 @@ def test_an_operation_is_found_by_what_its_body_holds():
     assert support.ENROLL in support.CONTRACT.resolve(found.body_schema)["properties"]
     with pytest.raises(contract.MissingOperation, match="takes a request with nothing"):
         support.CONTRACT.operation_with("nothing")
+
+
+@pytest.mark.parametrize("format_name", ["int32", "int64", "float", "double", "password", "of-our-own"])
+def test_a_format_that_no_validator_knows_asks_for_nothing(format_name):
+    """JSON Schema 2020-12 (validation, section 7.2.1): a format is an annotation, unless the reader knows it."""
+    document = copy.deepcopy(support.CONTRACT.document)
+    read = contract.Contract(document)
+    body = read.resolve(read.operation_with(support.ENROLL).body_schema)
+    body["properties"][support.ENROLL] = {"type": ["integer", "string"], "format": format_name}
+    checked = contract.Contract(document).operation_with(support.ENROLL).body
+    for value, is_valid in ((2**40, True), ("any text", True), (None, False)):
+        assert checked.is_valid({"mewsEnterpriseId": support.HOTEL, support.ENROLL: value}) is is_valid
+    assert not checked.is_valid({"mewsEnterpriseId": "no UUID", support.ENROLL: 1})
+
+
+MEDIA_TYPES = [
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/json;charset=UTF-8",
+    "Application/JSON",
+]
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_json_is_found_however_its_media_type_is_written(media_type):
+    """RFC 9110, section 8.3.1: type and subtype count in any case, and a charset makes no other type."""
+    document = copy.deepcopy(support.CONTRACT.document)
+    for item in document["paths"].values():
+        for operation in (item[method] for method in contract.METHODS if method in item):
+            for body in (operation["requestBody"], operation["responses"]["200"]):
+                body["content"] = {"text/csv": {}, media_type: body["content"]["application/json"]}
+    read = contract.Contract(document).operations.values()
+    assert [found.body_schema for found in read] == [found.body_schema for found in support.OPERATIONS.values()]
+    assert [found.body.is_valid({}) for found in read] == [False] * len(support.OPERATIONS)
+    assert [found.answer.is_valid([]) for found in read] == [False] * len(support.OPERATIONS)
+
+
+def test_bodies_and_paths_that_are_referred_to_are_read():
+    document = copy.deepcopy(support.CONTRACT.document)
+    found = support.operation(support.SEARCH)
+    operation = document["paths"][found.path][found.method.lower()]
+    document["components"]["requestBodies"] = {"search": operation["requestBody"]}
+    document["components"]["responses"]["found"] = operation["responses"]["200"]
+    document["components"]["pathItems"] = {"a/b": document["paths"][found.path]}
+    operation["requestBody"] = {"$ref": "#/components/requestBodies/search"}
+    operation["responses"]["200"] = {"$ref": "#/components/responses/found"}
+    document["paths"][found.path] = {"$ref": "#/components/pathItems/a~1b"}
+    read = contract.Contract(document).operation_with(support.SEARCH)
+    assert (read.body_schema, read.body_required) == (found.body_schema, found.body_required)
+    assert (read.body.is_valid({}), read.answer.is_valid([])) == (False, False)
+
+
+def test_json_without_a_schema_is_any_json():
+    document = copy.deepcopy(support.CONTRACT.document)
+    found = support.operation(support.SEARCH)
+    document["paths"][found.path][found.method.lower()]["requestBody"]["content"] = {"application/json": {}}
+    assert contract.Contract(document).operations[found.handler].body.is_valid([1])
