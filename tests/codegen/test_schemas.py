@@ -264,6 +264,15 @@ def test_schemas_that_contain_themselves_come_to_an_end(tmp_path):
     assert module.save_node_request.dump(loaded) == value
 
 
+@pytest.mark.parametrize(("status", "generated"), [("200", 1), ("201", 1), ("2XX", 1), ("400", 0), ("default", 0)])
+def test_bodies_of_every_success_have_a_class(status, generated):
+    document = document_with({}, {"type": "string"})
+    body = {"properties": {"nodeId": {"type": "string"}}}
+    answer = {"description": "", "content": {"application/json": {"schema": body}}}
+    document["paths"]["/nodes"]["post"]["responses"][status] = answer
+    assert generator.generate(document).count("class SaveNodeResponse(") == generated
+
+
 @pytest.mark.parametrize("reference", ["#/components/schemas/missing", "other.yaml#/node", "#/paths/x"])
 def test_reference_that_leads_nowhere_is_refused_in_one_sentence(reference):
     with pytest.raises(ValueError, match=f"^The contract refers to {reference}, which it does not contain.$"):
