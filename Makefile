@@ -40,10 +40,10 @@ generate: $(INSTALLED) ## Generate handlers/schemas.py from the spec, and a stub
 	$(BIN)/python -m codegen
 
 spec-diff: $(INSTALLED) ## Say what the contract in NEW=... changes for the server built for OLD=... (docs/spec.md).
-	@$(BIN)/loyalty spec diff $(OLD) $(NEW)
+	@$(BIN)/loyalty spec diff $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
 spec-upgrade: $(INSTALLED) ## Put the contract in FILE=... in place, carry the code over, and list the work left (docs/spec.md).
-	@$(BIN)/loyalty spec upgrade $(FILE)
+	@$(BIN)/loyalty spec upgrade $(if $(FILE),"$(FILE)")
 
 soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades.
 	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py

@@ -152,8 +152,9 @@ class Collector:
         return kinds.pop()
 
     def is_nullable(self, schema: Any) -> bool:
-        """Tell whether some branch lets null stand for the value."""
-        return any("null" in types_of(branch) for branch in self.branches(schema))
+        """Tell whether some branch lets null stand for the value, or none says what may."""
+        types = {name for branch in self.branches(schema) for name in types_of(branch)}
+        return not types or "null" in types
 
     def expression(
         self, schema: Any, suggestion: str, data_key: str | None = None, within: tuple[str, ...] = ()
@@ -172,7 +173,7 @@ class Collector:
             arguments.append(self.expression(items, suggestion, within=(*within, repr(schema))))
         if data_key is not None:
             arguments.append(f"data_key={data_key!r}")
-        if kind == "fields.Raw" or self.is_nullable(schema):
+        if self.is_nullable(schema):
             arguments.append("allow_none=True")
         return f"{kind}({', '.join(arguments)})"
 

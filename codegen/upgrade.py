@@ -15,11 +15,12 @@ from codegen import schemas, upgrade_files
 from codegen.compare import Comparison, compare
 from codegen.comparison import documents
 from codegen.schemas import ROOT
-from codegen.upgrade_handlers import CarriedOver, carry_over
+from codegen.upgrade_handlers import COPIED, CarriedOver, carry_over
 from codegen.upgrade_work import GENERATED, README, Work, WorkList
 
 CONTRACT = schemas.CONTRACT.relative_to(ROOT)
 HISTORY = CONTRACT.parent / "history"
+PLANNED_FROM = (*COPIED, CONTRACT.parent)
 SHORT = 12
 ROW = r"^\| {} \| (.*) \|(?=\r?$)"
 
@@ -31,12 +32,14 @@ class Plan:
     Attributes:
         comparison: what the new version changes for this server.
         contents: what to write, by path relative to the repository: only what differs from what stands there.
+        before: what the files held from which it was worked out, by path relative to the repository.
         edits: what happens to each of those files, in words.
         work: what is left to do afterwards.
     """
 
     comparison: Comparison
     contents: dict[Path, bytes]
+    before: dict[Path, bytes]
     edits: dict[Path, str]
     work: list[Work]
 
@@ -48,6 +51,7 @@ def plan(file: Path, root: Path = ROOT, today: datetime.date | None = None) -> P
         documents.NotOpenAPI: it is no OpenAPI 3.1 document.
         ValueError: no code can be made for it, in a sentence for the developer.
     """
+    stood = standing(root)  # first of all: what is saved from now on would be lost
     after, before = documents.load(file), documents.load(root / CONTRACT)
     content, kept = file.read_bytes(), (root / CONTRACT).read_bytes()
     comparison = compare(before, after, kept.decode())
@@ -63,7 +67,7 @@ def plan(file: Path, root: Path = ROOT, today: datetime.date | None = None) -> P
 
     work = WorkList(before, document, carried, read).all(comparison, root)
     edits = {path: described(path, root, carried) for path in changed}
-    return Plan(comparison, changed, edits, work)
+    return Plan(comparison, changed, stood, edits, work)
 
 
 def refuse_unservable(file: Path) -> None:
@@ -76,9 +80,24 @@ def refuse_unservable(file: Path) -> None:
 
 
 def make(planned: Plan, root: Path = ROOT) -> None:
-    """Write what was planned: all of it, or nothing. Raises OSError."""
+    """Write what was planned: all of it, or nothing.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: one of the files has changed since it was planned, in a sentence for the developer.
+    """
+    now = standing(root)
+    for path in planned.contents:
+        if now.get(path) != planned.before.get(path):
+            raise ValueError(f"{path} has changed while the upgrade was worked out; nothing was written, run it again.")
     if planned.contents:
         upgrade_files.write_all(planned.contents, root)
+
+
+def standing(root: Path) -> dict[Path, bytes]:
+    """Return what the files hold from which an upgrade is worked out, by path relative to `root`."""
+    files = (path for name in PLANNED_FROM for path in (root / name).rglob("*") if path.is_file())
+    return {path.relative_to(root): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
 
 def vendored(

@@ -5,6 +5,7 @@ catch (a kill, a crash, a power cut) when the next run starts. For the last, eac
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -39,17 +40,17 @@ def alone(root: Path) -> Iterator[None]:
 
 def is_interrupted(root: Path) -> bool:
     """Tell whether a run ended while it wrote below `root`, and nothing has put that right."""
-    return (root / JOURNAL).exists()
+    return (root / JOURNAL / MANIFEST).exists()
 
 
 def write_all(contents: dict[Path, bytes], root: Path) -> None:
     """Write files, by path relative to `root`: all of them, or none and the exception goes on.
 
-    Raises OSError, or what a signal raises: KeyboardInterrupt, SystemExit.
+    Raises OSError, what a signal raises (KeyboardInterrupt, SystemExit), or ValueError as `restore` does.
     """
     with _raising_signals():
         try:
-            _keep(list(contents), root)
+            _keep(contents, root)
             for path, content in contents.items():
                 _replace(root / path, content)
             (root / JOURNAL / MANIFEST).unlink()
@@ -57,15 +58,22 @@ def write_all(contents: dict[Path, bytes], root: Path) -> None:
             _ignore_signals()
             restore(root)
             raise
-    _remove(root / JOURNAL)
+        _ignore_signals()
+        _remove(root / JOURNAL)
 
 
 def restore(root: Path) -> None:
-    """Put back what a journal holds; without a manifest it is of a run that had not begun to write, or had ended."""
+    """Put back what a journal holds; without a manifest it is of a run that had not begun to write, or had ended.
+
+    Raises ValueError, in a sentence for the developer, if someone else has changed one of the files since; then it
+    puts none back.
+    """
     journal = root / JOURNAL
-    if (journal / MANIFEST).exists():
+    if is_interrupted(root):
         manifest = json.loads((journal / MANIFEST).read_text(encoding="utf-8"))
-        for name, backup in manifest["files"]:
+        for name, backup, written in manifest["files"]:
+            _refuse_if_changed(name, backup, written, root)
+        for name, backup, _ in manifest["files"]:
             _restore(root / name, journal / backup if backup else None)
         for name in manifest["folders"]:
             with contextlib.suppress(OSError):  # something else is in it by now
@@ -74,19 +82,39 @@ def restore(root: Path) -> None:
     _remove(journal)
 
 
-def _keep(paths: list[Path], root: Path) -> None:
-    """Copy what stands at these paths; the manifest, written last, makes the journal count."""
+def _refuse_if_changed(name: str, backup: str | None, written: str, root: Path) -> None:
+    """Do nothing if a file is as it was before the run or as the run wrote it; else raise ValueError."""
+    if _digest(root / name) in (_digest(root / JOURNAL / backup) if backup else None, written):
+        return
+    remedy = f"copy {JOURNAL}/{backup}, which stood there before, over it" if backup else "move it away"
+    raise ValueError(
+        f"{name} has changed since an upgrade was interrupted here, so nothing was put back: "
+        f"save your changes elsewhere, {remedy}, and run this again."
+    )
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file in hexadecimal digits; None if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def _keep(contents: dict[Path, bytes], root: Path) -> None:
+    """Copy what stands at these paths; the manifest, written last, makes the journal count.
+
+    It has, for each file, the name of its copy (None if there was no file) and the SHA-256 of what is to be written.
+    """
     journal = root / JOURNAL
     journal.mkdir()
     _sync(root)
-    files: list[tuple[str, str | None]] = []
-    for number, path in enumerate(paths):
+    files: list[tuple[str, str | None, str]] = []
+    for number, (path, content) in enumerate(contents.items()):
         exists = (root / path).exists()
         if exists:
             shutil.copy2(root / path, journal / str(number))
             _sync(journal / str(number))
-        files.append((path.as_posix(), str(number) if exists else None))
-    parents = {parent for path in paths for parent in path.parents if not (root / parent).exists()}
+        written = hashlib.sha256(content).hexdigest()
+        files.append((path.as_posix(), str(number) if exists else None, written))
+    parents = {parent for path in contents for parent in path.parents if not (root / parent).exists()}
     folders = sorted((parent.as_posix() for parent in parents), key=len, reverse=True)
     _replace(journal / MANIFEST, json.dumps({"files": files, "folders": folders}).encode())
 

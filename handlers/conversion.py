@@ -28,16 +28,16 @@ class Schema(marshmallow.Schema):
     `load` turns a JSON object into a plain dict: names in snake_case, absent keys absent, unknown keys
     left out. It raises `marshmallow.ValidationError` for a value that its Python type cannot hold.
     `dump` takes such a dict, or an object with such attributes, and gives the contract's names in the
-    contract's order; what is absent or None is left out.
+    contract's order. What is absent is left out, and so is None where the contract does not take null.
     """
 
     class Meta:
         unknown = marshmallow.EXCLUDE
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Read one value of a dict or an object; what is None counts as missing.
+        """Read one value of a dict or an object; what is None counts as missing, but for a nullable field.
 
         Marshmallow's own reads the attribute of a dict that lacks the key: `items` would be the method.
         """
-        value = obj.get(attr) if isinstance(obj, Mapping) else getattr(obj, attr, None)
-        return default if value is None else value
+        value = obj.get(attr, default) if isinstance(obj, Mapping) else getattr(obj, attr, default)
+        return default if value is None and not self.fields[attr].allow_none else value

@@ -81,8 +81,7 @@ def upgrade(*, file: pathlib.Path, dry_run: bool) -> None:
 
         try:
             with contextlib.nullcontext() if dry_run else upgrade_files.alone(upgrade.ROOT):
-                if upgrade_files.is_interrupted(upgrade.ROOT):
-                    _recover(dry_run)
+                _recover(dry_run)
                 planned = upgrade.plan(file)
                 if planned.comparison.differences:
                     _show(planned.comparison)
@@ -98,10 +97,13 @@ def upgrade(*, file: pathlib.Path, dry_run: bool) -> None:
 def _recover(dry_run: bool) -> None:
     from codegen import upgrade, upgrade_files
 
-    if dry_run:
+    interrupted = upgrade_files.is_interrupted(upgrade.ROOT)
+    if interrupted and dry_run:
         raise ValueError("An upgrade was interrupted here, or is at work; without --dry-run this puts back what was.")
-    upgrade_files.restore(upgrade.ROOT)
-    click.echo("An upgrade was interrupted here; what it had changed is put back.", err=True)
+    if not dry_run:
+        upgrade_files.restore(upgrade.ROOT)  # which also clears away what a run left that had changed nothing, or all
+    if interrupted:
+        click.echo("An upgrade was interrupted here; what it had changed is put back.", err=True)
 
 
 def _show_plan(planned: "Plan", dry_run: bool) -> None:

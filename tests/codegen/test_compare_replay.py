@@ -29,7 +29,6 @@ from tests.support import CONTRACT, GUEST, HOTEL, OPERATIONS
 
 BODIES, SENT_BODIES, FEWEST_BODIES = 60, 3, 10
 SLOW_SECONDS, DEADLINE = 1.5, 1.0
-TOTAL_SECONDS = 90
 PAIRS = 40
 LONGEST = "Ł" * 255
 FULL = GUEST | {"firstName": LONGEST, "lastName": LONGEST, "email": "full@example.com"}
@@ -109,13 +108,6 @@ def replayed(make_database: Callable[[str], str]) -> Iterator[tuple[support.Serv
     with support.threaded(url, token, system_clock) as server:
         usual_answers(server, recorded)
         yield server, recorded
-
-
-@pytest.fixture(scope="module")
-def took() -> Iterator[list[float]]:
-    seconds: list[float] = []
-    yield seconds
-    assert sum(seconds) < TOTAL_SECONDS
 
 
 def usual_body(operation: Operation) -> dict:
@@ -212,8 +204,8 @@ def together(first: Mutation, second: Mutation) -> Callable[[dict], object]:
 
 
 @pytest.mark.parametrize("mutation", [*MUTATIONS, *pairs()], ids=lambda mutation: mutation.name)
-def test_breaks_now_is_what_really_fails(mutation: Mutation, replayed, took):
-    began, new = time.monotonic(), mutation.applied()
+def test_breaks_now_is_what_really_fails(mutation: Mutation, replayed):
+    new = mutation.applied()
     document = Document(new)
     failed = [
         failure
@@ -223,7 +215,6 @@ def test_breaks_now_is_what_really_fails(mutation: Mutation, replayed, took):
         for failure in failures(document, operation, *replayed)
     ]
     breaks = compare(OLD, new).exit_code == BREAKS_NOW
-    took.append(time.monotonic() - began)
     assert bool(failed) == breaks, failed[:3]
 
 

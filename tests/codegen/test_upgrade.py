@@ -347,6 +347,20 @@ def test_back_and_forth_keeps_one_copy_of_each_version(repository):
     assert changed == history | {README}
 
 
+@pytest.mark.parametrize("edited", [LINK_FILE, README, HISTORY], ids=["handlers", "README", "a new file"])
+def test_what_is_saved_while_an_upgrade_is_worked_out_is_not_overwritten(edited, repository):
+    planned = upgrade.plan(repository.next_version(rename), repository.root)
+    own = repository.root / edited
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(repository.before.get(edited, b"") + b"# own\n")
+    before = repository.contents()
+    with pytest.raises(
+        ValueError, match=f"^{edited} has changed while the upgrade was worked out; nothing was written"
+    ):
+        upgrade.make(planned, repository.root)
+    assert repository.contents() == before
+
+
 def test_a_file_that_still_says_the_name_from_before_is_told_of(repository):
     (repository.root / "tests" / "http" / "test_own.py").write_text(f'OWN = 1\nNAME = "{LINK_ID}"\n')
     planned = upgrade.plan(repository.next_version(rename), repository.root)

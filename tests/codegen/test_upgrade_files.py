@@ -19,6 +19,7 @@ CONTENTS = {
     Path("c.md"): b"c\r\n",
 }
 WRITES = [(os, "replace"), (Path, "write_bytes"), (Path, "unlink"), (Path, "mkdir"), (shutil, "copy2"), (os, "fsync")]
+THIRD_FILE = 23  # the first of the writes that concern it
 KILLED = """
 import os
 from pathlib import Path
@@ -90,6 +91,10 @@ def fail() -> None:
     raise OSError("the disk is full")
 
 
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def press() -> None:
     raise KeyboardInterrupt
 
@@ -97,7 +102,7 @@ def press() -> None:
 ENDINGS = {
     "an error": (fail, OSError),
     "Ctrl+C": (press, KeyboardInterrupt),
-    "SIGTERM": (lambda: os.kill(os.getpid(), signal.SIGTERM), SystemExit),
+    "SIGTERM": (terminate, SystemExit),
 }
 
 
@@ -116,16 +121,76 @@ def test_whatever_ends_it_between_two_writes_the_tree_is_as_before(happen, raise
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)] == handlers
 
 
+def killed(number: int, root: Path) -> Path:
+    program = KILLED.format(number=number, root=str(root))
+    assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2]).returncode == 9
+    return root
+
+
 def test_what_a_kill_leaves_is_put_back_by_the_next_run(tmp_path):
     writes = number_of_writes(tmp_path / "counted")
     for number in range(1, writes + 1):
         root = make(tmp_path / str(number))
         before = tree(root)
-        program = KILLED.format(number=number, root=str(root))
-        assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2]).returncode == 9
-        assert upgrade_files.is_interrupted(root) or tree(root) == before
+        killed(number, root)
+        left = {name: kept for name, kept in tree(root).items() if not name.startswith(upgrade_files.JOURNAL)}
+        assert upgrade_files.is_interrupted(root) or left == before
         upgrade_files.restore(root)
         assert tree(root) == before, number
+
+
+def test_a_signal_does_not_end_the_putting_back(tmp_path):
+    for number in range(1, number_of_writes(tmp_path / "counted") + 1):
+        root = make(tmp_path / str(number))
+        before = tree(root)
+        with pytest.raises(OSError, match="the disk is full"), patched(number, fail), patched(number + 1, terminate):
+            upgrade_files.write_all(CONTENTS, root)
+        assert tree(root) == before, number
+
+
+def test_a_signal_after_the_last_file_changes_nothing(tmp_path):
+    writes = number_of_writes(tmp_path / "counted")
+    root = make(tmp_path / "terminated")
+    with patched(writes + 1, terminate):
+        upgrade_files.write_all(CONTENTS, root)
+    assert tree(root) == tree(tmp_path / "counted")
+
+
+def test_a_kill_after_the_last_file_is_no_interruption(tmp_path):
+    number = number_of_writes(tmp_path / "counted") + 1
+    root = killed(number, make(tmp_path / "killed"))
+    assert (root / upgrade_files.JOURNAL).exists()
+    assert not upgrade_files.is_interrupted(root)
+    upgrade_files.restore(root)
+    assert tree(root) == tree(tmp_path / "counted")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("kept/a.py", "copy .spec-upgrade/0, which stood there before, over it"),
+        ("made/deep/b.py", "move it away"),
+        ("kept/empty.py", "copy .spec-upgrade/2, which stood there before, over it"),  # which was not yet written
+    ],
+)
+def test_what_was_changed_after_a_kill_is_not_overwritten(name, remedy, tmp_path):
+    root = make(tmp_path)
+    before = tree(root)
+    killed(THIRD_FILE, root)
+    standing = [(root / path).read_bytes() if (root / path).exists() else None for path in CONTENTS]
+    assert standing == [b"new", b"made", b"full", None]
+    (root / name).write_bytes(b"edited")
+    edited = tree(root)
+    with pytest.raises(ValueError, match=f"^{name} has changed since .* save your changes elsewhere, {remedy}, and"):
+        upgrade_files.restore(root)
+    assert tree(root) == edited
+    backup = {"kept/a.py": "0", "kept/empty.py": "2"}.get(name)
+    if backup:
+        shutil.copy2(root / upgrade_files.JOURNAL / backup, root / name)
+    else:
+        (root / name).unlink()
+    upgrade_files.restore(root)
+    assert tree(root) == before
 
 
 def inode(path: Path) -> int:
