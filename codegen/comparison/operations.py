@@ -166,7 +166,7 @@ class OperationComparison:
         for lower, name in after.items():
             left = followed(self._workspace, (*old, before.get(lower, name)))
             self._header(lower, name, lower not in before, left, followed(self._workspace, (*new, name)), status)
-        for lower in before.keys() - after.keys():
+        for lower in (lower for lower in before if lower not in after):
             self._note((*old, before[lower]), f"the header {before[lower]} is gone", (*old, before[lower]), Class.WIDEN)
 
     def _header(self, lower: str, name: str, is_new: bool, old: Place, new: Place, status: str) -> None:

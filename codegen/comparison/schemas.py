@@ -106,7 +106,7 @@ class SchemaComparison:
                 self.compare((*old, name), (*new, name), within)
             else:
                 self._note((*old, name), f"the {noun} {name} is gone", (*old, name), ((*old, name), REMOVED))
-        for name in after.keys() - before.keys():
+        for name in (name for name in after if name not in before):
             edit = ((*old, name), after[name])
             self._note((*new, name), f"the {noun} {name} is new", (*old, name), edit, kind)
 

@@ -91,6 +91,16 @@ def test_each_of_several_changes_has_its_own_class():
     assert comparison.exit_code == 2
 
 
+def test_differences_of_one_class_are_in_the_order_of_the_documents():
+    names = ["second", "first", "ninth", "third", "zeroth", "sixth", "fourth", "eighth", "fifth", "seventh"]
+    headers = {"200": {"description": "", "headers": {name: {"schema": {}} for name in names}}}
+    without = {"200": {"description": ""}}
+    fields = {name: {"type": "string"} for name in names}
+    old = small({"properties": {}}, responses=headers)
+    new = small({"properties": fields}, responses=without)
+    assert [difference.place[-1] for difference in compare(old, new).differences] == names * 2
+
+
 def test_a_component_in_requests_and_answers_has_the_worse_class_and_all_its_operations():
     [difference] = compared(put("S/address/properties/city/maxLength", 9)).differences
     assert difference.verdict is BREAKS
