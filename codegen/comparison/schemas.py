@@ -7,6 +7,7 @@ from typing import Any
 
 from codegen.comparison.documents import REMOVED, Place, at, followed, is_text, place_of
 from codegen.comparison.findings import Class, Difference, Findings, Kind, Use
+from codegen.comparison.formats import is_format
 
 MAPS = {"properties": "field", "patternProperties": "pattern of fields", "dependentSchemas": "dependent schema"}
 SCHEMAS = {
@@ -15,8 +16,15 @@ SCHEMAS = {
 }  # fmt: skip
 LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 IGNORED = {"$defs"}  # reached by reference, or not at all
-# They say something to programs, and no value violates them.
-ANNOTATIONS = {"default", "readOnly", "writeOnly", "contentEncoding", "contentMediaType", "discriminator", "xml"}
+PARTIAL = {"if", "then", "else", "minContains", "maxContains"}
+# What they hold is not what every value must be: a field that is required there need not be one that we send always.
+CONDITIONAL = {"if", "then", "else", "not", "contains", "dependentSchemas"}
+# What a value can violate. All else says something to programs, or nothing that we know.
+CHECKED = MAPS.keys() | SCHEMAS | LISTS | PARTIAL | {
+    "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "multipleOf", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
+    "required", "dependentRequired", "$dynamicRef", "$dynamicAnchor",
+}  # fmt: skip
 
 
 class SchemaComparison:
@@ -27,6 +35,7 @@ class SchemaComparison:
         self._findings = findings
         self._use = use
         self._seen: set[tuple[Place, Place]] = set()
+        self._conditional = False
 
     def compare(self, old: Place, new: Place, within: frozenset = frozenset()) -> None:
         """Note every difference between the schemas at two places; `within` are the pairs that it is part of."""
@@ -49,7 +58,9 @@ class SchemaComparison:
         self._texts(old, new)
         for name in [*before, *(name for name in after if name not in before)]:
             if not is_text(name) and name not in IGNORED and name != "$ref":
+                outside, self._conditional = self._conditional, self._conditional or name in CONDITIONAL
                 self._keyword(name, (*old, name), (*new, name), within | {ends})
+                self._conditional = outside
 
     def _meet(self, old: Place, new: Place) -> tuple[Place, Place]:
         """Follow references. Where they differ, the old one is replaced in the workspace by what it refers to.
@@ -90,7 +101,7 @@ class SchemaComparison:
             self._findings.pair(old, new)
 
     def _value(self, name: str, before: Any, after: Any, old: Place, new: Place) -> None:
-        kind = Kind.ANNOTATION if name in ANNOTATIONS else Kind.OTHER
+        kind = kind_of(name, before, after)
         if after is REMOVED:
             self._note(old, f"{name} {told(before)} is gone", old, (old, REMOVED), kind)
         elif before is REMOVED:
@@ -143,6 +154,8 @@ class SchemaComparison:
 
     def _note(self, place: Place, change: str, old: Place, edit: tuple, kind: Kind = Kind.OTHER) -> None:
         origin = self._findings.origin
+        if self._conditional and kind in (Kind.NEW_FIELD, Kind.REQUIRED):
+            kind = Kind.OTHER
         difference = Difference(origin(place), change, origin(old), edits={self._use: [edit]}, kind=kind)
         self._findings.add(difference, self._use.operation)
 
@@ -157,6 +170,13 @@ def compare_texts(workspace: dict, findings: Findings, old: Place, new: Place, o
             place = (*new, name) if name in after else (*old, name)
             place, origin = findings.origin(place), findings.origin((*old, name))
             findings.add(Difference(place, f"{name} differs", origin, Class.TEXT), operation)
+
+
+def kind_of(keyword: str, before: Any, after: Any) -> Kind:
+    """Return the kind of a keyword's difference; a format counts as unchecked if neither of the two is known."""
+    if keyword not in CHECKED or (keyword == "format" and not is_format(before) and not is_format(after)):
+        return Kind.UNCHECKED
+    return Kind.PARTIAL if keyword in PARTIAL else Kind.OTHER
 
 
 def is_reference(node: Any) -> bool:

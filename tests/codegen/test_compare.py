@@ -325,12 +325,19 @@ def test_a_media_type_has_no_case_and_no_parameters():
 @pytest.mark.parametrize(
     ("keyword", "value", "request_class", "answer_class"),
     [
-        ("format", "phone", TEXT, TEXT),
+        ("format", "phone", WORK, WORK),
+        ("nullable", True, WORK, WORK),
         ("unevaluatedProperties", False, WIDEN, WORK),
         ("patternProperties", {"^x": {"type": "string"}}, WIDEN, WORK),
         ("propertyNames", {"maxLength": 7}, WIDEN, BREAKS),
         ("maxProperties", 4, WIDEN, BREAKS),
-        ("if", {"required": ["detail"]}, TEXT, TEXT),
+        ("if", {"required": ["detail"]}, WIDEN, WIDEN),
+        ("then", {"required": ["detail"]}, WIDEN, WIDEN),
+        ("minContains", 2, WIDEN, WIDEN),
+        ("dependentRequired", {"detail": ["errors"]}, WIDEN, BREAKS),
+        ("not", {"required": ["errors", "email"]}, WIDEN, WORK),
+        ("contains", {"type": "string"}, TEXT, TEXT),
+        ("prefixItems", [{"type": "string"}], TEXT, TEXT),
         ("dependentSchemas", {"detail": {"required": ["errors"]}}, WIDEN, BREAKS),
     ],
 )
@@ -338,3 +345,34 @@ def test_keywords_in_requests_and_answers(keyword, value, request_class, answer_
     for component, expected in (("customer", request_class), ("problemDetail", answer_class)):
         [difference] = compared(put(f"S/{component}/{keyword}", value)).differences
         assert difference.verdict is expected, component
+
+
+def test_keywords_that_act_only_together_are_never_text():
+    condition = {"properties": {"lastName": {"const": "X"}}}
+    changes = put("S/member/if", condition), put("S/member/then", {"required": ["email"]})
+    comparison = compared(*changes)
+    assert [difference.verdict for difference in comparison.differences] == [WORK, WORK]
+    conditional = m("", TEXT, "", both(*changes)).applied()
+    changed = copy.deepcopy(conditional)
+    changed["components"]["schemas"]["member"]["then"] = {"required": ["birthday"]}
+    assert [difference.verdict for difference in compare(conditional, changed).differences] == [WORK, WIDEN]
+    assert compared(put("S/customer/if", condition), put("S/customer/then", {"required": ["email"]})).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["int32", "int64", "float", "password", "phone"])
+def test_a_format_that_the_server_does_not_check_is_for_a_person_to_look_at(name):
+    points = put("S/membership/properties/points/format", name)
+    phone = put("S/customer/properties/phoneNumber/format", name)
+    for change in (points, phone):
+        new = m("", TEXT, "", change).applied()
+        for before, after in ((OLD, new), (new, OLD)):
+            [difference] = compare(before, after).differences
+            assert (difference.verdict, difference.place[-1]) == (WORK, "format")
+
+
+def test_a_format_becomes_one_that_is_not_checked():
+    email = put("S/customer/properties/email/format", "mailbox")
+    [difference] = compared(email).differences
+    assert difference.verdict is BREAKS
+    [difference] = compare(m("", TEXT, "", email).applied(), OLD).differences
+    assert difference.verdict is WIDEN
