@@ -2,12 +2,14 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from codegen.comparison.documents import REMOVED, Place, at, followed, is_text, place_of
 from codegen.comparison.findings import Class, Difference, Findings, Kind, Use
 from codegen.comparison.formats import is_format
+from codegen.comparison.wrappers import within_all_of, within_nullable
 
 MAPS = {"properties": "field", "patternProperties": "pattern of fields", "dependentSchemas": "dependent schema"}
 SCHEMAS = {
@@ -15,6 +17,7 @@ SCHEMAS = {
     "if", "then", "else",
 }  # fmt: skip
 LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+REFERENCE = re.compile(r'("\$ref": ")#/(?:old|new)/')  # as references are in the workspace, not in the file
 IGNORED = {"$defs"}  # reached by reference, or not at all
 PARTIAL = {"if", "then", "else", "minContains", "maxContains"}
 # What they hold is not what every value must be: a field that is required there need not be one that we send always.
@@ -43,13 +46,18 @@ class SchemaComparison:
             return
         self._seen.add((old, new))
         self._findings.pair(old, new)
+        if self._unwrapped(old, new, within):
+            return
         if is_reference(at(self._workspace, old)) and is_reference(at(self._workspace, new)):
             self._texts(old, new)  # what stands beside the references
+            self._findings.pair((*old, "$ref"), (*new, "$ref"))
         ends = (self._findings.origin(followed(self._workspace, old)), followed(self._workspace, new))
         if ends in within:  # a schema that contains itself
             return
         old, new = self._meet(old, new)
         self._findings.pair(old, new)
+        if self._unwrapped(old, new, within | {ends}):
+            return
         before, after = at(self._workspace, old), at(self._workspace, new)
         if not isinstance(before, dict) or not isinstance(after, dict):
             if not same(before, after):
@@ -61,6 +69,23 @@ class SchemaComparison:
                 outside, self._conditional = self._conditional, self._conditional or name in CONDITIONAL
                 self._keyword(name, (*old, name), (*new, name), within | {ends})
                 self._conditional = outside
+
+    def _unwrapped(self, old: Place, new: Place, within: frozenset) -> bool:
+        """Compare the schemas within, if one of the two is a wrapper that the other is not; tell whether that is so."""
+        before, after = (within_all_of(self._workspace, place) for place in (old, new))
+        left, right = (within_nullable(self._workspace, place) for place in (before, after))
+        if right and not left:
+            node = {right[-2]: [at(self._workspace, before), {"type": "null"}]}
+            self._note(after, "null is now allowed", before, (before, node))
+            after = right
+        elif left and not right:
+            self._note(after, "null is no longer allowed", before, (before, at(self._workspace, left)))
+            before = left
+        if (before, after) == (old, new):
+            return False
+        self._texts(old, new)
+        self.compare(before, after, within)
+        return True
 
     def _meet(self, old: Place, new: Place) -> tuple[Place, Place]:
         """Follow references. Where they differ, the old one is replaced in the workspace by what it refers to.
@@ -198,12 +223,14 @@ def without(values: list, others: list) -> list:
 
 def told(value: Any, most: int = 60) -> str:
     """Return a value as short JSON."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = REFERENCE.sub(r"\1#/", json.dumps(value, ensure_ascii=False))
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def branch_name(branch: Any) -> str:
     """Return what a person would call a branch: the component, its title, or its text."""
+    while isinstance(branch, dict) and len(branch.get("allOf", [])) == 1:
+        [branch] = branch["allOf"]
     if is_reference(branch):
         return str(place_of(branch["$ref"])[-1])
     return str(branch["title"]) if isinstance(branch, dict) and "title" in branch else told(branch)

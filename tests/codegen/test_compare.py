@@ -76,6 +76,55 @@ def test_components_written_out_in_place_are_no_difference():
     assert compare(OLD, plain).differences == compare(plain, OLD).differences == []
 
 
+def test_references_within_an_all_of_of_their_own_are_no_difference():
+    def wrapped(node: object) -> object:
+        if isinstance(node, dict) and str(node.get("$ref", "")).startswith("#/components/schemas/"):
+            return {"allOf": [node]}
+        if isinstance(node, dict):
+            return {name: wrapped(value) for name, value in node.items()}
+        return [wrapped(value) for value in node] if isinstance(node, list) else node
+
+    new = wrapped(OLD)
+    documents.check(new, "wrapped")
+    comparison = compare(OLD, new, TEXT_OF_OLD)
+    assert comparison.differences == compare(new, OLD).differences == []
+    assert [mark for mark in comparison.marks if not mark.confirmed] == []
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+@pytest.mark.parametrize(
+    ("field", "verdict", "back"),
+    [("enrollCustomerRequest/properties/customer", BREAKS, WIDEN), ("member/properties/address", WIDEN, WORK)],
+    ids=["request", "answer"],
+)
+def test_null_beside_a_reference_is_one_difference(keyword, field, verdict, back):
+    reference = documents.at(OLD, documents.place_of(f"#/components/schemas/{field}"))
+    new = m("", TEXT, "", put(f"S/{field}", {keyword: [reference, {"type": "null"}]})).applied()
+    [difference] = compare(OLD, new).differences
+    place = f"#/components/schemas/{field}"
+    assert (difference.verdict, difference.pointer, difference.change) == (verdict, place, "null is now allowed")
+    [difference] = compare(new, OLD).differences
+    assert (difference.verdict, difference.pointer, difference.change) == (back, place, "null is no longer allowed")
+
+
+def test_a_change_within_what_became_nullable_is_told_beside_it():
+    null = {"oneOf": [{"$ref": "#/components/schemas/customer"}, {"type": "null"}]}
+    city = put("S/customer/properties/lastName/maxLength", 9)
+    comparison = compared(put("S/enrollCustomerRequest/properties/customer", null), city)
+    assert found(comparison) == {
+        ("breaks now", "#/components/schemas/enrollCustomerRequest/properties/customer"),
+        ("widen", "#/components/schemas/customer/properties/lastName/maxLength"),
+    }
+
+
+def test_messages_show_references_as_they_are_in_the_file():
+    branches = [{"$ref": "#/components/schemas/membership"}, {"$ref": "#/components/schemas/membershipStub"}]
+    comparison = compared(put("S/membershipDetails", {"anyOf": branches}))
+    changes = [difference.change for difference in comparison.differences]
+    assert len(changes) == 2
+    assert all("#/components/schemas/membership" in change for change in changes)
+
+
 def test_each_of_several_changes_has_its_own_class():
     comparison = compared(
         put("S/memberFilter/properties/tier", {"type": "string"}, "S/memberFilter/properties/city/maxLength", 9),
