@@ -25,7 +25,7 @@ SHORT = {
 }
 FILTER, ITEMS = "S/memberFilter", "S/listMembershipsRequest/properties/providerMembershipIds"
 LINKED, LANGUAGE = "S/linkMembershipRequest/properties/isLinked", "components/parameters/acceptLanguage"
-MEMBERSHIP = "S/membership"
+MEMBERSHIP, ELSEWHERE = "S/membership", [{"url": "https://elsewhere.example"}]
 
 
 def full(short: str) -> str:
@@ -176,6 +176,9 @@ CALLS = [
       move("link", "paths/~1memberships~1link/post")),
     m("operation under another path", WORK, "paths/~1guests", move("paths/~1members", "paths/~1guests"),
       at="paths/~1guests/post"),
+    m("address of an operation", WORK, "search/servers", ELSEWHERE),
+    m("address of a path", WORK, "paths/~1members/servers", ELSEWHERE),
+    m("another dialect of JSON Schema", WORK, "jsonSchemaDialect", "http://json-schema.org/draft-07/schema#"),
     m("handler in another module", WORK, "link/tags", ["Links"]),
 ]  # fmt: skip
 ANSWERS = [
