@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from codegen.comparison import answers
+from codegen.comparison.containment import canonical, covers, covers_unrolled, rooted, unrolled
 from codegen.comparison.documents import Place, at, edited
 from codegen.comparison.findings import WORST_FIRST, Class, Difference, Findings, Kind, Use
 from codegen.comparison.formats import as_served
@@ -73,12 +74,18 @@ class Judge:
         if use.side == "parameter":  # the server checks none
             return False
         if use.side == "request":
-            return not covers(self._canonical_at(use.old), canonical(trial, place))
+            return not self._takes_requests(use.old, trial, place)
         bodies = self.sent(use)
         if not bodies:  # of an operation or answer that we know nothing of
             return not covers(canonical(trial, place), self._canonical_at(use.old))
         changed = validator(trial, place)
         return not all(changed.is_valid(body) for body in bodies)
+
+    def _takes_requests(self, old: Place, trial: dict, place: Place) -> bool:
+        if covers(self._canonical_at(old), canonical(trial, place)):
+            return True
+        wide, narrow = unrolled(self._workspace, old), unrolled(trial, place)
+        return bool(wide and narrow and narrow.loops and covers_unrolled(wide, narrow))
 
     def sent(self, use: Use) -> list[Any]:
         """Return the bodies that we send in this use: those that the old document takes."""
@@ -106,22 +113,6 @@ def takes_header(workspace: dict, schema: Place, value: str | None) -> bool:
         return True
     is_valid = validator(workspace, schema).is_valid
     return is_valid(value) or (value.isdigit() and is_valid(int(value)))
-
-
-def rooted(workspace: dict, place: Place) -> dict:
-    """Return the schema at a place as a document of its own, in which references still lead somewhere."""
-    return {"allOf": [at(workspace, place)], **workspace}
-
-
-def canonical(workspace: dict, place: Place) -> jsonschema_rs.CanonicalSchema:
-    """Return the normal form of the schema at a place."""
-    draft = jsonschema_rs.Draft202012
-    return jsonschema_rs.canonicalize(rooted(workspace, place), draft=draft, validate_formats=True, offline=True)
-
-
-def covers(wide: jsonschema_rs.CanonicalSchema, narrow: jsonschema_rs.CanonicalSchema) -> bool:
-    """Tell whether the first provably admits all that the second does."""
-    return wide.covers(narrow) == jsonschema_rs.canonical.Containment.YES
 
 
 def validator(workspace: dict, place: Place) -> jsonschema_rs.Draft202012Validator:

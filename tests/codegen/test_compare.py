@@ -16,7 +16,20 @@ from codegen.comparison import documents, marks
 from codegen.comparison.documents import REMOVED
 from codegen.schemas import CONTRACT
 from tests.cli.commands import Loyalty
-from tests.codegen.compare_mutations import BREAKS, OLD, TEXT, WIDEN, WORK, add, both, m, move, put, renamed_component
+from tests.codegen.compare_mutations import (
+    BREAKS,
+    OLD,
+    STRING,
+    TEXT,
+    WIDEN,
+    WORK,
+    add,
+    both,
+    m,
+    move,
+    put,
+    renamed_component,
+)
 
 ROOT = Path(__file__).parents[2]
 TEXT_OF_OLD = CONTRACT.read_text(encoding="utf-8")
@@ -179,6 +192,40 @@ def test_schemas_that_contain_themselves_under_other_names():
     assert same.differences == []
     other = compare(old, small({"$ref": "#/components/schemas/b"}, tree("b", "array")))
     assert ("breaks now", "#/components/schemas/b/type") in found(other)
+
+
+PERSON = {"$ref": "#/components/schemas/person"}
+CHILDREN = {"type": "array", "items": PERSON}
+CHAIN = {"type": "object", "properties": {"next": PERSON}}
+
+
+def family(person: dict | None = None, **keywords: object) -> dict:
+    """A document whose request contains itself; with these fields of a person, and keywords of the schema."""
+    fields = {"name": {"type": "string", "maxLength": 9}, "children": CHILDREN} | (person or {})
+    return small(PERSON, {"person": {"type": "object", "properties": fields} | keywords})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        (family(), family({"remark": STRING}), WIDEN),
+        (family(), family({"name": {"type": "string", "maxLength": 5}}), WIDEN),
+        (family(), family(required=["name"]), WIDEN),
+        (family(), family({"children": CHILDREN | {"maxItems": 2}}), WIDEN),
+        (small({"type": "object"}), small(PERSON, {"person": CHAIN}), WIDEN),
+        (family(), family({"name": {"type": "string", "maxLength": 10}}), BREAKS),
+        (family(required=["name"]), family(), BREAKS),
+        (family(), family({"children": {"type": "array"}}), BREAKS),
+        (family(), family({"children": {"type": "array", "items": {"type": "object"}}}), BREAKS),
+        (family(additionalProperties=False), family({"remark": STRING}, additionalProperties=False), BREAKS),
+        (family({"name": {"not": PERSON}}), family({"name": {"not": PERSON}}, required=["name"]), BREAKS),
+    ],
+    ids=["a new field", "a lower bound", "a required field", "bounded items", "new and contains itself",
+         "a higher bound", "no longer required", "the loop gone", "the loop replaced",
+         "a new field in a closed one", "not provable"],
+)  # fmt: skip
+def test_changes_of_a_request_that_contains_itself(old, new, verdict):
+    assert {difference.verdict for difference in compare(old, new).differences} == {verdict}
 
 
 def test_changes_that_break_only_together():
