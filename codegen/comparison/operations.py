@@ -49,7 +49,7 @@ class OperationComparison:
         for name in ("webhooks", "jsonSchemaDialect"):
             before, after = (at(self._workspace, (side, name)) for side in ("old", "new"))
             if not same(before, after):
-                text = f"{name} is another, which this server does not read"
+                text = f"{name} differs, which this server does not read"
                 place = ("new" if after is not None else "old", name)
                 self._note(place, text, ("old", name), Class.WORK)
 
