@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from app import problems
+from app import contract, problems
 from app.languages import DEFAULT, Message
 from handlers import schemas
 
@@ -53,14 +53,26 @@ def headers(status: str) -> dict[str, str]:
 def _successes() -> Iterator[Any]:
     every = [*memberships(), {"provider_membership_id": IDENTIFIER, "status": "notFound"}]
     found = [person | {"membership": membership} for person in people() for membership in memberships()]
+    identifiers = [f"{IDENTIFIER[:-3]}{number:03}" for number in range(most_listed())]
+    longest = [{"provider_membership_id": identifier, "status": "notFound"} for identifier in identifiers]
     answers: dict[str, list[dict]] = {
         "enroll_customer_response": [{"membership": membership} for membership in memberships()],
-        "list_memberships_response": [{"memberships": every}],
+        "list_memberships_response": [{"memberships": every}, {"memberships": longest}],
         "search_members_response": [{"members": []}, {"members": found}],
     }
     for name, bodies in answers.items():
         if hasattr(schemas, name):  # a contract whose operation is gone has no schema of its answers
             yield from map(getattr(schemas, name).dump, bodies)
+
+
+def most_listed() -> int:
+    """Return how many memberships a request may ask for; 1 where the contract sets no bound."""
+    try:
+        operation = (served := contract.load()).operation_with("providerMembershipIds")
+    except contract.MissingOperation:
+        return 1
+    asked = served.resolve(operation.body_schema)["properties"]["providerMembershipIds"]
+    return int(served.resolve(asked).get("maxItems", 1))
 
 
 def memberships() -> list[dict]:

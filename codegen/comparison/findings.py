@@ -20,11 +20,12 @@ WORST_FIRST = list(Class)
 
 
 class Kind(enum.Enum):
-    """Of a schema's differences: two are harmless in an answer that is still valid, one is never checked."""
+    """Of a schema's differences: two are harmless in an answer that is still valid, two are never mere text."""
 
     NEW_FIELD = "a field that we do not send"
     REQUIRED = "a field that we send always"
-    ANNOTATION = "a keyword that no value violates"
+    PARTIAL = "a keyword that does nothing without others"
+    UNCHECKED = "a keyword or format that no validator of ours checks"
     OTHER = "anything else"
 
 

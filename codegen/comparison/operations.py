@@ -46,9 +46,12 @@ class OperationComparison:
             if not same(before, after):
                 place = ("new" if after is not None else "old", name)
                 self._note(place, f"{name} differs", ("old", name), Class.TEXT)
-        before, after = (at(self._workspace, (side, "webhooks")) for side in ("old", "new"))
-        if not same(before, after):
-            self._note(("new", "webhooks"), "webhooks differ, which this server does not know", ("old",), Class.WORK)
+        for name in ("webhooks", "jsonSchemaDialect"):
+            before, after = (at(self._workspace, (side, name)) for side in ("old", "new"))
+            if not same(before, after):
+                text = f"{name} differs, which this server does not read"
+                place = ("new" if after is not None else "old", name)
+                self._note(place, text, ("old", name), Class.WORK)
 
     def _same_operation(self, before: tuple[Place, str], after: tuple[Place, str]) -> None:
         (old, old_path), (new, new_path) = before, after
@@ -61,6 +64,7 @@ class OperationComparison:
         self._request_body(old, new)
         self._responses((*old, "responses"), (*new, "responses"))
         compare_security(self._workspace, self._findings, old, new, self._operation)
+        self._servers(old, new)
         self._others(old, new, COMPARED)
 
     def _names(self, old: Place, new: Place) -> None:
@@ -75,6 +79,18 @@ class OperationComparison:
             self._note((*new, "tags"), text, (*old, "tags"), Class.WORK)
         elif left != right:
             self._note((*new, "tags"), "tags differ", (*old, "tags"), Class.TEXT)
+
+    def _servers(self, old: Place, new: Place) -> None:
+        """Note that an operation's address is another, of its own or its path's: calls may then go elsewhere."""
+        before, after = (self._servers_of(place) for place in (old, new))
+        left, right = (at(self._workspace, place) if place else None for place in (before, after))
+        if not same(left, right):
+            place = after or before or new
+            self._note(place, "servers of its own differ", before or (*old, "servers"), Class.WORK)
+
+    def _servers_of(self, operation: Place) -> Place | None:
+        places = ((*operation, "servers"), (*operation[:-1], "servers"))
+        return next((place for place in places if at(self._workspace, place) is not None), None)
 
     def _others(self, old: Place, new: Place, compared: set[str]) -> None:
         """Note that other members of an object differ, with whose details this server has nothing to do."""
@@ -166,7 +182,7 @@ class OperationComparison:
         for lower, name in after.items():
             left = followed(self._workspace, (*old, before.get(lower, name)))
             self._header(lower, name, lower not in before, left, followed(self._workspace, (*new, name)), status)
-        for lower in before.keys() - after.keys():
+        for lower in (lower for lower in before if lower not in after):
             self._note((*old, before[lower]), f"the header {before[lower]} is gone", (*old, before[lower]), Class.WIDEN)
 
     def _header(self, lower: str, name: str, is_new: bool, old: Place, new: Place, status: str) -> None:

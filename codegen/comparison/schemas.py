@@ -2,11 +2,14 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from codegen.comparison.documents import REMOVED, Place, at, followed, is_text, place_of
 from codegen.comparison.findings import Class, Difference, Findings, Kind, Use
+from codegen.comparison.formats import is_format
+from codegen.comparison.wrappers import within_all_of, within_nullable
 
 MAPS = {"properties": "field", "patternProperties": "pattern of fields", "dependentSchemas": "dependent schema"}
 SCHEMAS = {
@@ -14,9 +17,17 @@ SCHEMAS = {
     "if", "then", "else",
 }  # fmt: skip
 LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+REFERENCE = re.compile(r'("\$ref": ")#/(?:old|new)/')  # as references are in the workspace, not in the file
 IGNORED = {"$defs"}  # reached by reference, or not at all
-# They say something to programs, and no value violates them.
-ANNOTATIONS = {"default", "readOnly", "writeOnly", "contentEncoding", "contentMediaType", "discriminator", "xml"}
+PARTIAL = {"if", "then", "else", "minContains", "maxContains"}
+# What they hold is not what every value must be: a field that is required there need not be one that we send always.
+CONDITIONAL = {"if", "then", "else", "not", "contains", "dependentSchemas"}
+# What a value can violate. All else says something to programs, or nothing that we know.
+CHECKED = MAPS.keys() | SCHEMAS | LISTS | PARTIAL | {
+    "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "multipleOf", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
+    "required", "dependentRequired", "$dynamicRef", "$dynamicAnchor",
+}  # fmt: skip
 
 
 class SchemaComparison:
@@ -27,6 +38,7 @@ class SchemaComparison:
         self._findings = findings
         self._use = use
         self._seen: set[tuple[Place, Place]] = set()
+        self._conditional = False
 
     def compare(self, old: Place, new: Place, within: frozenset = frozenset()) -> None:
         """Note every difference between the schemas at two places; `within` are the pairs that it is part of."""
@@ -34,13 +46,18 @@ class SchemaComparison:
             return
         self._seen.add((old, new))
         self._findings.pair(old, new)
+        if self._unwrapped(old, new, within):
+            return
         if is_reference(at(self._workspace, old)) and is_reference(at(self._workspace, new)):
             self._texts(old, new)  # what stands beside the references
+            self._findings.pair((*old, "$ref"), (*new, "$ref"))
         ends = (self._findings.origin(followed(self._workspace, old)), followed(self._workspace, new))
         if ends in within:  # a schema that contains itself
             return
         old, new = self._meet(old, new)
         self._findings.pair(old, new)
+        if self._unwrapped(old, new, within | {ends}):
+            return
         before, after = at(self._workspace, old), at(self._workspace, new)
         if not isinstance(before, dict) or not isinstance(after, dict):
             if not same(before, after):
@@ -49,7 +66,26 @@ class SchemaComparison:
         self._texts(old, new)
         for name in [*before, *(name for name in after if name not in before)]:
             if not is_text(name) and name not in IGNORED and name != "$ref":
+                outside, self._conditional = self._conditional, self._conditional or name in CONDITIONAL
                 self._keyword(name, (*old, name), (*new, name), within | {ends})
+                self._conditional = outside
+
+    def _unwrapped(self, old: Place, new: Place, within: frozenset) -> bool:
+        """Compare the schemas within, if one of the two is a wrapper that the other is not; tell whether that is so."""
+        before, after = (within_all_of(self._workspace, place) for place in (old, new))
+        left, right = (within_nullable(self._workspace, place) for place in (before, after))
+        if right and not left:
+            node = {right[-2]: [at(self._workspace, before), {"type": "null"}]}
+            self._note(after, "null is now allowed", before, (before, node))
+            after = right
+        elif left and not right:
+            self._note(after, "null is no longer allowed", before, (before, at(self._workspace, left)))
+            before = left
+        if (before, after) == (old, new):
+            return False
+        self._texts(old, new)
+        self.compare(before, after, within)
+        return True
 
     def _meet(self, old: Place, new: Place) -> tuple[Place, Place]:
         """Follow references. Where they differ, the old one is replaced in the workspace by what it refers to.
@@ -90,7 +126,7 @@ class SchemaComparison:
             self._findings.pair(old, new)
 
     def _value(self, name: str, before: Any, after: Any, old: Place, new: Place) -> None:
-        kind = Kind.ANNOTATION if name in ANNOTATIONS else Kind.OTHER
+        kind = kind_of(name, before, after)
         if after is REMOVED:
             self._note(old, f"{name} {told(before)} is gone", old, (old, REMOVED), kind)
         elif before is REMOVED:
@@ -106,7 +142,7 @@ class SchemaComparison:
                 self.compare((*old, name), (*new, name), within)
             else:
                 self._note((*old, name), f"the {noun} {name} is gone", (*old, name), ((*old, name), REMOVED))
-        for name in after.keys() - before.keys():
+        for name in (name for name in after if name not in before):
             edit = ((*old, name), after[name])
             self._note((*new, name), f"the {noun} {name} is new", (*old, name), edit, kind)
 
@@ -143,6 +179,8 @@ class SchemaComparison:
 
     def _note(self, place: Place, change: str, old: Place, edit: tuple, kind: Kind = Kind.OTHER) -> None:
         origin = self._findings.origin
+        if self._conditional and kind in (Kind.NEW_FIELD, Kind.REQUIRED):
+            kind = Kind.OTHER
         difference = Difference(origin(place), change, origin(old), edits={self._use: [edit]}, kind=kind)
         self._findings.add(difference, self._use.operation)
 
@@ -157,6 +195,13 @@ def compare_texts(workspace: dict, findings: Findings, old: Place, new: Place, o
             place = (*new, name) if name in after else (*old, name)
             place, origin = findings.origin(place), findings.origin((*old, name))
             findings.add(Difference(place, f"{name} differs", origin, Class.TEXT), operation)
+
+
+def kind_of(keyword: str, before: Any, after: Any) -> Kind:
+    """Return the kind of a keyword's difference; a format counts as unchecked if neither of the two is known."""
+    if keyword not in CHECKED or (keyword == "format" and not is_format(before) and not is_format(after)):
+        return Kind.UNCHECKED
+    return Kind.PARTIAL if keyword in PARTIAL else Kind.OTHER
 
 
 def is_reference(node: Any) -> bool:
@@ -178,12 +223,14 @@ def without(values: list, others: list) -> list:
 
 def told(value: Any, most: int = 60) -> str:
     """Return a value as short JSON."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = REFERENCE.sub(r"\1#/", json.dumps(value, ensure_ascii=False))
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def branch_name(branch: Any) -> str:
     """Return what a person would call a branch: the component, its title, or its text."""
+    while isinstance(branch, dict) and len(branch.get("allOf", [])) == 1:
+        [branch] = branch["allOf"]
     if is_reference(branch):
         return str(place_of(branch["$ref"])[-1])
     return str(branch["title"]) if isinstance(branch, dict) and "title" in branch else told(branch)

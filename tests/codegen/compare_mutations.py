@@ -25,7 +25,7 @@ SHORT = {
 }
 FILTER, ITEMS = "S/memberFilter", "S/listMembershipsRequest/properties/providerMembershipIds"
 LINKED, LANGUAGE = "S/linkMembershipRequest/properties/isLinked", "components/parameters/acceptLanguage"
-MEMBERSHIP = "S/membership"
+MEMBERSHIP, ELSEWHERE = "S/membership", [{"url": "https://elsewhere.example"}]
 
 
 def full(short: str) -> str:
@@ -176,6 +176,9 @@ CALLS = [
       move("link", "paths/~1memberships~1link/post")),
     m("operation under another path", WORK, "paths/~1guests", move("paths/~1members", "paths/~1guests"),
       at="paths/~1guests/post"),
+    m("address of an operation", WORK, "search/servers", ELSEWHERE),
+    m("address of a path", WORK, "paths/~1members/servers", ELSEWHERE),
+    m("another dialect of JSON Schema", WORK, "jsonSchemaDialect", "http://json-schema.org/draft-07/schema#"),
     m("handler in another module", WORK, "link/tags", ["Links"]),
 ]  # fmt: skip
 ANSWERS = [
@@ -209,6 +212,10 @@ ANSWERS = [
     m("answer maxLength raised", WIDEN, "S/member/properties/firstName/maxLength", 300),
     m("members bounded loosely", WORK, "S/searchMembersResponse/properties/members/maxItems", 1000),
     m("members bounded tightly", BREAKS, "S/searchMembersResponse/properties/members/maxItems", 1),
+    m("memberships bounded below what a request asks for", BREAKS,
+      "S/listMembershipsResponse/properties/memberships/maxItems", 50),
+    m("memberships bounded by what a request asks for", WORK,
+      "S/listMembershipsResponse/properties/memberships/maxItems", 100),
     m("oneOf loses a branch", BREAKS, "S/membershipDetails/oneOf/1", REMOVED),
     m("oneOf gains a branch", WIDEN, "S/membershipDetails/oneOf/2", CLOSED | {"maxProperties": 0}),
     m("allOf in an answer", BREAKS, "S/membershipDetails/allOf", [{"required": ["tier"]}]),

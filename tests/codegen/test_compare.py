@@ -16,7 +16,20 @@ from codegen.comparison import documents, marks
 from codegen.comparison.documents import REMOVED
 from codegen.schemas import CONTRACT
 from tests.cli.commands import Loyalty
-from tests.codegen.compare_mutations import BREAKS, OLD, TEXT, WIDEN, WORK, add, both, m, move, put, renamed_component
+from tests.codegen.compare_mutations import (
+    BREAKS,
+    OLD,
+    STRING,
+    TEXT,
+    WIDEN,
+    WORK,
+    add,
+    both,
+    m,
+    move,
+    put,
+    renamed_component,
+)
 
 ROOT = Path(__file__).parents[2]
 TEXT_OF_OLD = CONTRACT.read_text(encoding="utf-8")
@@ -76,6 +89,55 @@ def test_components_written_out_in_place_are_no_difference():
     assert compare(OLD, plain).differences == compare(plain, OLD).differences == []
 
 
+def test_references_within_an_all_of_of_their_own_are_no_difference():
+    def wrapped(node: object) -> object:
+        if isinstance(node, dict) and str(node.get("$ref", "")).startswith("#/components/schemas/"):
+            return {"allOf": [node]}
+        if isinstance(node, dict):
+            return {name: wrapped(value) for name, value in node.items()}
+        return [wrapped(value) for value in node] if isinstance(node, list) else node
+
+    new = wrapped(OLD)
+    documents.check(new, "wrapped")
+    comparison = compare(OLD, new, TEXT_OF_OLD)
+    assert comparison.differences == compare(new, OLD).differences == []
+    assert [mark for mark in comparison.marks if not mark.confirmed] == []
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+@pytest.mark.parametrize(
+    ("field", "verdict", "back"),
+    [("enrollCustomerRequest/properties/customer", BREAKS, WIDEN), ("member/properties/address", WIDEN, WORK)],
+    ids=["request", "answer"],
+)
+def test_null_beside_a_reference_is_one_difference(keyword, field, verdict, back):
+    reference = documents.at(OLD, documents.place_of(f"#/components/schemas/{field}"))
+    new = m("", TEXT, "", put(f"S/{field}", {keyword: [reference, {"type": "null"}]})).applied()
+    [difference] = compare(OLD, new).differences
+    place = f"#/components/schemas/{field}"
+    assert (difference.verdict, difference.pointer, difference.change) == (verdict, place, "null is now allowed")
+    [difference] = compare(new, OLD).differences
+    assert (difference.verdict, difference.pointer, difference.change) == (back, place, "null is no longer allowed")
+
+
+def test_a_change_within_what_became_nullable_is_told_beside_it():
+    null = {"oneOf": [{"$ref": "#/components/schemas/customer"}, {"type": "null"}]}
+    city = put("S/customer/properties/lastName/maxLength", 9)
+    comparison = compared(put("S/enrollCustomerRequest/properties/customer", null), city)
+    assert found(comparison) == {
+        ("breaks now", "#/components/schemas/enrollCustomerRequest/properties/customer"),
+        ("widen", "#/components/schemas/customer/properties/lastName/maxLength"),
+    }
+
+
+def test_messages_show_references_as_they_are_in_the_file():
+    branches = [{"$ref": "#/components/schemas/membership"}, {"$ref": "#/components/schemas/membershipStub"}]
+    comparison = compared(put("S/membershipDetails", {"anyOf": branches}))
+    changes = [difference.change for difference in comparison.differences]
+    assert len(changes) == 2
+    assert all("#/components/schemas/membership" in change for change in changes)
+
+
 def test_each_of_several_changes_has_its_own_class():
     comparison = compared(
         put("S/memberFilter/properties/tier", {"type": "string"}, "S/memberFilter/properties/city/maxLength", 9),
@@ -89,6 +151,16 @@ def test_each_of_several_changes_has_its_own_class():
         ("text only", "#/paths/~1members~1search/post/summary"),
     ]
     assert comparison.exit_code == 2
+
+
+def test_differences_of_one_class_are_in_the_order_of_the_documents():
+    names = ["second", "first", "ninth", "third", "zeroth", "sixth", "fourth", "eighth", "fifth", "seventh"]
+    headers = {"200": {"description": "", "headers": {name: {"schema": {}} for name in names}}}
+    without = {"200": {"description": ""}}
+    fields = {name: {"type": "string"} for name in names}
+    old = small({"properties": {}}, responses=headers)
+    new = small({"properties": fields}, responses=without)
+    assert [difference.place[-1] for difference in compare(old, new).differences] == names * 2
 
 
 def test_a_component_in_requests_and_answers_has_the_worse_class_and_all_its_operations():
@@ -120,6 +192,40 @@ def test_schemas_that_contain_themselves_under_other_names():
     assert same.differences == []
     other = compare(old, small({"$ref": "#/components/schemas/b"}, tree("b", "array")))
     assert ("breaks now", "#/components/schemas/b/type") in found(other)
+
+
+PERSON = {"$ref": "#/components/schemas/person"}
+CHILDREN = {"type": "array", "items": PERSON}
+CHAIN = {"type": "object", "properties": {"next": PERSON}}
+
+
+def family(person: dict | None = None, **keywords: object) -> dict:
+    """A document whose request contains itself; with these fields of a person, and keywords of the schema."""
+    fields = {"name": {"type": "string", "maxLength": 9}, "children": CHILDREN} | (person or {})
+    return small(PERSON, {"person": {"type": "object", "properties": fields} | keywords})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        (family(), family({"remark": STRING}), WIDEN),
+        (family(), family({"name": {"type": "string", "maxLength": 5}}), WIDEN),
+        (family(), family(required=["name"]), WIDEN),
+        (family(), family({"children": CHILDREN | {"maxItems": 2}}), WIDEN),
+        (small({"type": "object"}), small(PERSON, {"person": CHAIN}), WIDEN),
+        (family(), family({"name": {"type": "string", "maxLength": 10}}), BREAKS),
+        (family(required=["name"]), family(), BREAKS),
+        (family(), family({"children": {"type": "array"}}), BREAKS),
+        (family(), family({"children": {"type": "array", "items": {"type": "object"}}}), BREAKS),
+        (family(additionalProperties=False), family({"remark": STRING}, additionalProperties=False), BREAKS),
+        (family({"name": {"not": PERSON}}), family({"name": {"not": PERSON}}, required=["name"]), BREAKS),
+    ],
+    ids=["a new field", "a lower bound", "a required field", "bounded items", "new and contains itself",
+         "a higher bound", "no longer required", "the loop gone", "the loop replaced",
+         "a new field in a closed one", "not provable"],
+)  # fmt: skip
+def test_changes_of_a_request_that_contains_itself(old, new, verdict):
+    assert {difference.verdict for difference in compare(old, new).differences} == {verdict}
 
 
 def test_changes_that_break_only_together():
@@ -315,12 +421,19 @@ def test_a_media_type_has_no_case_and_no_parameters():
 @pytest.mark.parametrize(
     ("keyword", "value", "request_class", "answer_class"),
     [
-        ("format", "phone", TEXT, TEXT),
+        ("format", "phone", WORK, WORK),
+        ("nullable", True, WORK, WORK),
         ("unevaluatedProperties", False, WIDEN, WORK),
         ("patternProperties", {"^x": {"type": "string"}}, WIDEN, WORK),
         ("propertyNames", {"maxLength": 7}, WIDEN, BREAKS),
         ("maxProperties", 4, WIDEN, BREAKS),
-        ("if", {"required": ["detail"]}, TEXT, TEXT),
+        ("if", {"required": ["detail"]}, WIDEN, WIDEN),
+        ("then", {"required": ["detail"]}, WIDEN, WIDEN),
+        ("minContains", 2, WIDEN, WIDEN),
+        ("dependentRequired", {"detail": ["errors"]}, WIDEN, BREAKS),
+        ("not", {"required": ["errors", "email"]}, WIDEN, WORK),
+        ("contains", {"type": "string"}, TEXT, TEXT),
+        ("prefixItems", [{"type": "string"}], TEXT, TEXT),
         ("dependentSchemas", {"detail": {"required": ["errors"]}}, WIDEN, BREAKS),
     ],
 )
@@ -328,3 +441,34 @@ def test_keywords_in_requests_and_answers(keyword, value, request_class, answer_
     for component, expected in (("customer", request_class), ("problemDetail", answer_class)):
         [difference] = compared(put(f"S/{component}/{keyword}", value)).differences
         assert difference.verdict is expected, component
+
+
+def test_keywords_that_act_only_together_are_never_text():
+    condition = {"properties": {"lastName": {"const": "X"}}}
+    changes = put("S/member/if", condition), put("S/member/then", {"required": ["email"]})
+    comparison = compared(*changes)
+    assert [difference.verdict for difference in comparison.differences] == [WORK, WORK]
+    conditional = m("", TEXT, "", both(*changes)).applied()
+    changed = copy.deepcopy(conditional)
+    changed["components"]["schemas"]["member"]["then"] = {"required": ["birthday"]}
+    assert [difference.verdict for difference in compare(conditional, changed).differences] == [WORK, WIDEN]
+    assert compared(put("S/customer/if", condition), put("S/customer/then", {"required": ["email"]})).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["int32", "int64", "float", "password", "phone"])
+def test_a_format_that_the_server_does_not_check_is_for_a_person_to_look_at(name):
+    points = put("S/membership/properties/points/format", name)
+    phone = put("S/customer/properties/phoneNumber/format", name)
+    for change in (points, phone):
+        new = m("", TEXT, "", change).applied()
+        for before, after in ((OLD, new), (new, OLD)):
+            [difference] = compare(before, after).differences
+            assert (difference.verdict, difference.place[-1]) == (WORK, "format")
+
+
+def test_a_format_becomes_one_that_is_not_checked():
+    email = put("S/customer/properties/email/format", "mailbox")
+    [difference] = compared(email).differences
+    assert difference.verdict is BREAKS
+    [difference] = compare(m("", TEXT, "", email).applied(), OLD).differences
+    assert difference.verdict is WIDEN

@@ -73,8 +73,8 @@ def usual_answers(server: support.Server, recorded: Recorded) -> None:
         link(identifier, False)
         link(identifier, True)
     link("unknown", True)
-    body = {"mewsEnterpriseId": HOTEL, "providerMembershipIds": [*everyone, "unknown"]}
-    say(server, recorded, support.LIST, body)
+    for asked in ([*everyone, "unknown"], [f"unknown {number}" for number in range(answers.most_listed())]):
+        say(server, recorded, support.LIST, {"mewsEnterpriseId": HOTEL, "providerMembershipIds": asked})
     for found in ({"lastName": "Li", "firstName": "Ada"}, {"email": "full@example.com"}, {"email": "no@example.com"}):
         say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": found})
     say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {}})
