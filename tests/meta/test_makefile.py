@@ -1,5 +1,6 @@
 """The targets that take files pass on their names as they are."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,5 +34,6 @@ def folder(tmp_path: Path) -> Path:
     ids=["two files", "one file", "no file"],
 )
 def test_a_file_whose_name_has_a_space_is_one_file(words, given, folder):
-    done = subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", *words], cwd=folder, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout.splitlines()) == (0, given), done.stderr
