@@ -61,10 +61,18 @@ def is_strong(best: float, wanted: dict) -> bool:
 
 
 def _compare(found: dict[int, Candidate], program: Program, wanted: dict, scans: Scans) -> None:
-    """Add the members of the scans to those found, as long as there are not too many."""
-    for row in _read(program, scans):
+    """Add the members of the scans to those found, as long as there are not too many; who is identified comes first."""
+    for row in sorted(_read(program, scans), key=lambda row: not _is_identified(row, wanted)):
         if row["id"] not in found and len(found) < blocking.MOST_CANDIDATES:
             found[row["id"]] = Candidate(row, matching.compare(wanted, row))
+
+
+def _is_identified(row: dict, wanted: dict) -> bool:
+    columns = ("provider_membership_id", "number_key", "email_key")
+    phones = {row["phone_key"], row["phone_digits_key"]}
+    return any(wanted[column] and row[column] == wanted[column] for column in columns) or not phones.isdisjoint(
+        wanted["phone_keys"]
+    )
 
 
 def _is_visible(row: dict, program: Program, now: datetime.datetime) -> bool:

@@ -113,7 +113,7 @@ class Reader:
         yield from map(_sentence, validation.answer_faults(self._contract, self._operation, answer))
         if not membership.keys() & set(IDENTIFIERS):
             yield f"{' or '.join(IDENTIFIERS)}: One of them is needed, to know the member when it is imported again."
-        if membership.get(_STATUS, Status.ENROLLED) not in set(Status):
+        if membership.get(_STATUS, Status.ENROLLED) not in list(Status):  # JSON may hold what no set takes
             yield f"{_STATUS}: It must be one of {', '.join(Status)}."
         if isinstance(points := membership.get(_POINTS), int | float) and not 0 <= points <= LARGEST_POINTS:
             yield f"{_POINTS}: It must be from 0 to {LARGEST_POINTS}."

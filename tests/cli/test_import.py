@@ -433,3 +433,10 @@ def test_the_planner_of_postgres_knows_of_what_was_imported(loyalty, engine, dat
         with database.session():
             (known,) = opened.execute_sql("SELECT reltuples FROM pg_class WHERE relname = 'member'").fetchone()
         assert known == 300
+
+
+def test_a_status_that_is_no_text_is_a_bad_row_like_any_other(loyalty):
+    rows = [{"membershipNumber": f"S-{number}", "lastName": "Lee"} for number in range(3)]
+    rows[0]["status"], rows[1]["status"] = ["enrolled"], {"is": "enrolled"}
+    name = save(loyalty, *map(json.dumps, rows), name="m.jsonl")
+    assert counts_of(loyalty, name, code=3) == (1, 0, 2)

@@ -211,6 +211,16 @@ def test_of_thousands_of_namesakes_no_more_are_read_than_scored(opened):
     assert len(candidates.find(program, wanted, system_clock(), limit=20)) <= blocking.MOST_CANDIDATES
 
 
+def test_who_is_identified_is_never_crowded_out_by_namesakes(opened):
+    program = programs.find_program("default")
+    known = {"first_name": "First1", "last_name": "Last1", "city": "City1", "postal_code": "00001"}
+    for identified in ({"membership_number": "NUMBER-1234"}, {"email": ONE["email"]}):
+        wanted = matching.filter_keys(known | identified)
+        with mock.patch.object(blocking, "MOST_CANDIDATES", 1):
+            (found,) = candidates.find(program, wanted, system_clock(), limit=1000)
+        assert found.row["email"] == ONE["email"]
+
+
 def caller() -> Caller:
     """Someone at a hotel that is registered with the first program."""
     hotel = uuid.UUID(support.HOTEL)
