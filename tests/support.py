@@ -121,6 +121,8 @@ _opened: dict[str, peewee.Database] = {}
 def use_database(database_url: str) -> peewee.Database:
     """Make the models of this process use a database; its pool is kept until `close_databases`."""
     if database_url not in _opened:
+        for other in _opened.values():  # Postgres has a hundred connections for all
+            other.close_idle()
         _opened[database_url] = database.connect(database_url, create=True)
     database.database.initialize(_opened[database_url])
     return _opened[database_url]

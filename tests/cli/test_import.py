@@ -419,7 +419,8 @@ def test_the_bench_prints_a_table():
     words = ("--members", "500", "--members", "1500", "--engine", "sqlite")
     done = subprocess.run(
         [sys.executable, "-m", "bench.import_speed", *words],
-        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=2 * SECONDS,
+        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT), COLUMNS="200"),
+        capture_output=True, text=True, timeout=2 * SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for count in ("500", "1,500"):
