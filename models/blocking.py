@@ -1,8 +1,9 @@
 """Where the candidates of a search are read: around the wanted values in sorted indexes.
 
 The sorted neighbourhood method (Hernandez and Stolfo, 1995): members stand in an index in the order of several keys,
-and those nearest to what is asked for are read in both directions. So the number read depends neither on how many
-members there are nor on how many share a name, and typing errors towards the end of a word leave them neighbours.
+and those nearest to what is asked for are read in both directions. So the number of members that are compared depends
+neither on how many there are nor on how many share a name, and typing errors towards the end of a word leave them
+neighbours.
 """
 
 from dataclasses import dataclass

@@ -9,16 +9,14 @@ from models import blocking, matching
 from models.blocking import Scan
 from models.database import database
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
-from models.memberships import current_status
 from models.programs import Status
 from models.tables import Member, Membership, Program
 
-# Where the best candidate has this share of the highest score possible, its neighbours are not worth reading.
-STRONG = 0.7
+STRONG = 0.7  # the share of the highest score possible from which a candidate is all but certain
 COLUMNS = (
     *("id", *PERSON_FIELDS, *ADDRESS_FIELDS),
     *("email_key", "phone_key", "phone_digits_key"),
-    *("first_name_key", "last_name_key", "city_key", "postal_code_key"),
+    *("first_name_key", "last_name_key", "first_name_code", "last_name_code", "city_key", "postal_code_key"),
     *("provider_membership_id", "membership_number", "number_key", "status", "tier", "points"),
     *("expires_at", "expires_at_offset", "deeplink_url"),
 )
@@ -35,7 +33,8 @@ class Candidate:
     @property
     def rank(self) -> tuple:
         """What sorts the best first; equals in the order of their enrollment."""
-        return -len(self.comparison.identifiers), -self.comparison.score, self.row["id"]
+        comparison = self.comparison
+        return -len(comparison.identifiers), not comparison.is_known_by_contact, -comparison.score, self.row["id"]
 
 
 def find(program: Program, wanted: dict, now: datetime.datetime, *, limit: int) -> list[Candidate]:
@@ -48,11 +47,11 @@ def find(program: Program, wanted: dict, now: datetime.datetime, *, limit: int) 
         limit: how many of one name to read at most.
     """
     found: dict[int, Candidate] = {}
-    _compare(found, program, wanted, blocking.identifying(wanted) + blocking.exact(wanted, limit=limit))
-    if not is_strong(max((entry.comparison.score for entry in found.values()), default=0.0), wanted):
-        _compare(found, program, wanted, blocking.nearest(wanted))
-    visible = [entry for entry in found.values() if _is_visible(entry.row, program, now)]
-    return sorted(visible, key=operator.attrgetter("rank"))
+    read = functools.partial(_read, program, now)
+    _compare(found, wanted, read(blocking.identifying(wanted) + blocking.exact(wanted, limit=limit)))
+    if not any(_is_the_one(entry.comparison, wanted) for entry in found.values()):
+        _compare(found, wanted, read(blocking.nearest(wanted)))
+    return sorted(found.values(), key=operator.attrgetter("rank"))
 
 
 def is_strong(best: float, wanted: dict) -> bool:
@@ -60,9 +59,18 @@ def is_strong(best: float, wanted: dict) -> bool:
     return best >= STRONG * matching.highest_score(wanted)
 
 
-def _compare(found: dict[int, Candidate], program: Program, wanted: dict, scans: Scans) -> None:
-    """Add the members of the scans to those found, as long as there are not too many; who is identified comes first."""
-    for row in sorted(_read(program, scans), key=lambda row: not _is_identified(row, wanted)):
+def _is_the_one(comparison: matching.Comparison, wanted: dict) -> bool:
+    """Tell whether neighbours in the indexes are not worth reading.
+
+    A high score is not enough: who lives at the same place with the same last name is likely someone of the family.
+    """
+    given = [name for name in matching.NAMES if wanted[f"{name}_key"]]
+    return is_strong(comparison.score, wanted) and comparison.agrees(*given)
+
+
+def _compare(found: dict[int, Candidate], wanted: dict, rows: list[dict]) -> None:
+    """Add members to those found, as long as there are not too many; who is identified comes first."""
+    for row in sorted(rows, key=lambda row: not _is_identified(row, wanted)):
         if row["id"] not in found and len(found) < blocking.MOST_CANDIDATES:
             found[row["id"]] = Candidate(row, matching.compare(wanted, row))
 
@@ -75,30 +83,39 @@ def _is_identified(row: dict, wanted: dict) -> bool:
     )
 
 
-def _is_visible(row: dict, program: Program, now: datetime.datetime) -> bool:
-    return current_status(row["status"], _moment(row["expires_at"]), now) in program.visible_statuses
-
-
-_moment = Membership.expires_at.python_value
-
-
-def _read(program: Program, scans: Scans) -> list[dict]:
+def _read(program: Program, now: datetime.datetime, scans: Scans) -> list[dict]:
     if not scans:
         return []
-    statuses = _stored_statuses(program)
-    statement = _statement(database.param, tuple(scan for scan, _ in scans), len(statuses))
-    values = [part for scan, given in scans for part in (program.id, *statuses, *given)]
+    condition, known = _shown(tuple(program.visible_statuses), now, database.param)
+    statement = _statement(database.param, tuple(scan for scan, _ in scans), condition)
+    values = [part for scan, given in scans for part in (program.id, *known, *given)]
     return [dict(zip(COLUMNS, row, strict=True)) for row in database.execute_sql(statement, values)]
 
 
+def _shown(visible: tuple[str, ...], now: datetime.datetime, param: str) -> tuple[str, list]:
+    """Return the condition for the memberships that a program shows, and its values; see `current_status`.
+
+    In the statement rather than afterwards: those that are not shown would take the places of others.
+    """
+    shows_canceled, shows_enrolled = Status.CANCELED in visible, Status.ENROLLED in visible
+    statuses = sorted({*visible, Status.ENROLLED.value} if shows_canceled else visible)
+    condition = f"membership.status IN ({', '.join([param] * len(statuses))})"
+    if shows_canceled == shows_enrolled:  # whether a membership has expired makes no difference
+        return condition, statuses
+    expired = f"membership.expires_at <= {param}"
+    kept = expired if shows_canceled else f"(membership.expires_at IS NULL OR NOT {expired})"
+    at = Membership.expires_at.db_value(now)
+    return f"{condition} AND (membership.status <> '{Status.ENROLLED}' OR {kept})", [*statuses, at]
+
+
 @functools.lru_cache(1024)
-def _statement(param: str, scans: tuple[Scan, ...], statuses: int) -> str:
-    """Return one statement for all scans, which takes for each the program, the statuses and the scan's values.
+def _statement(param: str, scans: tuple[Scan, ...], shown: str) -> str:
+    """Return one statement for all scans, which takes for each the program, the values of `shown`, and the scan's.
 
     Written as text, once for each shape: building so many queries anew for each request would cost more than all else.
     """
     stretches = " UNION ".join(
-        f"SELECT * FROM ({_stretch(param, scan, statuses)}) AS stretch{number}"  # noqa: S608 (our own names)
+        f"SELECT * FROM ({_stretch(param, scan, shown)}) AS stretch{number}"  # noqa: S608 (our own names)
         for number, scan in enumerate(scans)
     )
     return (
@@ -107,9 +124,9 @@ def _statement(param: str, scans: tuple[Scan, ...], statuses: int) -> str:
     )
 
 
-def _stretch(param: str, scan: Scan, statuses: int) -> str:
+def _stretch(param: str, scan: Scan, shown: str) -> str:
     program = "member" if Member._meta.columns.keys() >= {*scan.equal} else "membership"
-    conditions = [f"{program}.program_id = {param}", f"membership.status IN ({', '.join([param] * statuses)})"]
+    conditions = [f"{program}.program_id = {param}", shown]
     conditions += [f"{_qualified(column)} = {param}" for column in scan.equal]
     order = ""
     if scan.following:
@@ -128,9 +145,3 @@ _MEMBERSHIP = "membership ON membership.member_id = member.id"
 
 def _qualified(column: str) -> str:
     return f"{'member' if column in Member._meta.columns else 'membership'}.{column}"
-
-
-def _stored_statuses(program: Program) -> list[str]:
-    visible = set(program.visible_statuses)
-    # An expired membership reads as canceled, and its row says enrolled.
-    return sorted(visible | {Status.ENROLLED.value} if Status.CANCELED in visible else visible)

@@ -1,7 +1,7 @@
 """Whether a member is the one that a filter describes: agreement weights, as Fellegi and Sunter (1969) have them.
 
-Search reads only `filter_keys`, `compare` and `CUT_OFF`, so a better scorer replaces this module and nothing else.
-The weights and their origin are in `weights.json` and docs/matching.md.
+A better scorer replaces this module and nothing else. The weights and their origin are in `weights.json` and
+docs/matching.md.
 """
 
 import enum
@@ -15,6 +15,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from models import blocking, folding, names
 
 CONTACTS = {"email", "phone_number"}
+NAMES = ("first_name", "last_name")
 CLOSE = 0.9  # the similarity that stands for one typing error in a code
 SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
 
@@ -88,6 +89,15 @@ class Comparison:
         return self.evidence[field][0] if field in self.evidence else None
 
     @property
+    def is_known_by_contact(self) -> bool:
+        """Whether both names agree, and the e-mail or phone number is equal: this is the person, wherever they live."""
+        return self.agrees(*NAMES) and any(self.similarity(field) == 1 for field in CONTACTS)
+
+    def agrees(self, *name_fields: str) -> bool:
+        """Tell whether these names are there and count as one with the filter's."""
+        return all((self.similarity(field) or 0) >= names.SIMILAR for field in name_fields)
+
+    @property
     def standing(self) -> Standing:
         """How much the evidence is worth.
 
@@ -159,11 +169,17 @@ def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, tuple[float
 
 
 def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
-    """Tell whether a name begins as the other one does; comparing all the others twice would be most of the work."""
-    first, last, other_first, other_last = (
-        (person[column] or "")[:1] for person in (wanted, candidate) for column in ("first_name_key", "last_name_key")
-    )
-    return first == other_last or last == other_first
+    """Tell whether a name begins as the other one does, by its letters or its sounds.
+
+    Comparing all the others twice would be most of the work.
+    """
+    for form in ("key", "code"):
+        first, last, other_first, other_last = (
+            (person[f"{name}_{form}"] or "")[:1] for person in (wanted, candidate) for name in NAMES
+        )
+        if first == other_last or last == other_first:
+            return True
+    return False
 
 
 def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, tuple[float, float]]:

@@ -51,8 +51,9 @@ def judge(
 
 
 def _is_shown(entry: Candidate, best: float) -> bool:
-    is_near = entry.comparison.identifiers or entry.comparison.score >= best - FAR_BEHIND
-    return entry.comparison.standing is Standing.MATCH and bool(is_near)
+    comparison = entry.comparison
+    is_certain = bool(comparison.identifiers) or comparison.is_known_by_contact
+    return comparison.standing is Standing.MATCH and (is_certain or comparison.score >= best - FAR_BEHIND)
 
 
 def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[dict]:

@@ -100,10 +100,13 @@ class JsonLines:
         return b""
 
     def refused(self, row: Row, reason: str) -> bytes:
-        """Return a refused row with where it stood and why; what is no object is kept as a text."""
+        """Return a refused row with where it stood and why.
+
+        What has not one reading as an object is kept as a text, lest one of two values for a name is lost.
+        """
         try:
-            given = orjson.loads(row.content)
-        except orjson.JSONDecodeError:
+            given = wire.parse(row.content.encode())
+        except (problems.Problem, RecursionError):
             given = None
         told = dict(zip(ERROR_COLUMNS, (row.line, reason), strict=True))
         kept = given if isinstance(given, dict) else {"errorText": row.content.strip()}

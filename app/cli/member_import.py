@@ -122,7 +122,7 @@ def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None
     except KeyboardInterrupt:
         sentence = "The import was interrupted."
     added = 0 if dry_run else counts[Outcome.ADDED]
-    kept = f"{added:,} members were added before, and stay." if added else "Nothing was written."
+    kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
     raise click.ClickException(f"{sentence} {kept}")
 
 

@@ -171,6 +171,7 @@ def test_rows_of_json_are_refused_in_json(sqlite):
         (9, "lastName: This field is required."),
         (10, "points: The value must be of type integer."),
     ]
+    assert wrong[3]["errorText"] == '{"membershipNumber": "3", "lastName": "A", "lastName": "B"}'
     mended = [json.dumps(row | {"points": 5}) for row in wrong if row["errorLine"] == 10]
     save(sqlite, *mended, name="mended.jsonl")
     assert counts_of(sqlite, "mended.jsonl") == (1, 0, 0)
@@ -246,7 +247,7 @@ def test_a_file_that_breaks_off_is_imported_up_to_there(sqlite, broken, sentence
     (sqlite.folder / "m.csv").write_bytes(whole + broken + ALAN.encode())
     told = refused(sqlite, "m.csv")
     assert told.startswith(sentence)
-    assert told.endswith(" 1,201 members were added before, and stay.")
+    assert told.endswith(" Members added before that, which stay: 1,201.")
     (sqlite.folder / "m.csv").write_bytes(whole + ALAN.encode())
     assert counts_of(sqlite, "m.csv") == (1, 1201, 0)
 
@@ -328,8 +329,19 @@ def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
     with halfway(sqlite) as running:
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=SECONDS) == 1
-        kept = f"{rows_of(sqlite)[0]:,} members were added before, and stay."
+        kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
         assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+
+
+def test_long_rows_are_written_before_there_are_as_many_as_of_others(sqlite):
+    rows = 400
+    text = "".join(f"N-{index},Last,{'x' * 60_000}\n" for index in range(rows))
+    with begin(sqlite, "-", "--map", "Notes=", stdin=subprocess.PIPE) as running:
+        running.stdin.write(f"membershipNumber,lastName,Notes\n{text}".encode())
+        running.stdin.flush()
+        wait_for(lambda: 0 < rows_of(sqlite)[0] < rows)
+        running.communicate(timeout=SECONDS)
+    assert rows_of(sqlite) == (rows,) * 3
 
 
 def test_two_imports_at_once_add_each_member_once(loyalty):
@@ -370,7 +382,7 @@ def test_a_full_disk_under_the_database(sqlite):
     told = ended(sqlite, many(sqlite), preexec_fn=limit_file_size)
     assert told.startswith("Error: The database cannot be written: its disk is full, or fails. ")
     members = rows_of(sqlite)[0]
-    assert told.endswith(f" {members:,} members were added before, and stay.\n")
+    assert told.endswith(f" Members added before that, which stay: {members:,}.\n")
     assert rows_of(sqlite) == (members,) * 3
     assert counts_of(sqlite, "m.csv") == (MANY - members, members, 0)
 

@@ -242,13 +242,45 @@ def test_typing_errors_and_other_spellings_are_forgiven(server, asked):
     assert found(server, **asked) == [wanted["providerMembershipId"]]
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ({"firstName": "John", "lastName": "Miller"}, {"firstName": "John", "lastName": "Niller"}),
+        ({"firstName": "Bob", "lastName": "Miller"}, {"firstName": "Robert", "lastName": "Miller"}),
+        ({"firstName": "Miller", "lastName": "John"}, {"firstName": "John", "lastName": "Niller"}),
+    ],
+    ids=["last name misspelt", "a nickname", "swapped"],
+)
+def test_who_lives_there_with_one_of_the_names_does_not_hide_the_person(server, stored, asked):
+    place = {"city": "New York", "postalCode": "10012", "countryCode": "US"}
+    for name in ({"firstName": "John", "lastName": "Nolan"}, {"firstName": "Susan", "lastName": "Miller"}):
+        enroll(server, **name, email=f"{name['lastName']}@example.com", address=place)
+    wanted = enroll(server, **stored, email="wanted@example.com", address=place)
+    assert found(server, **asked, **place)[0] == wanted["providerMembershipId"]
+    assert found(server, **asked, city="New York", postalCode="10012")[0] == wanted["providerMembershipId"]
+
+
+def test_swapped_names_match_in_another_spelling(server):
+    wanted = enroll(server, firstName="Юлия", lastName="Яковлева")
+    for first, last in (("Jakowlewa", "Julia"), ("Jakovleva", "Iuliia")):
+        assert found(server, firstName=first, lastName=last) == [wanted["providerMembershipId"]]
+
+
 def test_neighbours_of_the_same_place_are_shown_only_where_nobody_fits(server):
     place = {"city": "Exeter", "postalCode": "EX1 1AA"}
-    neighbours = [enroll(server, firstName=f"Pat{sign}", email=f"{sign}@example.com", address=place) for sign in "abc"]
+    signs = "abcdefghij"
+    neighbours = [enroll(server, firstName=f"Pat{sign}", email=f"{sign}@example.com", address=place) for sign in signs]
     known = {"firstName": "Wilhelmina", "lastName": "Quistgaard", "postalCode": "EX1 1AA"}
-    assert found(server, **known) == [entry["providerMembershipId"] for entry in neighbours]
+    assert found(server, **known) == [entry["providerMembershipId"] for entry in neighbours[:8]]
     wanted = enroll(server, firstName="Wilhelmina", lastName="Quistgaard", address=place)
     assert found(server, **known) == [wanted["providerMembershipId"]]
+
+
+def test_who_is_likelier_a_stranger_than_the_person_is_not_shown(server):
+    other = enroll(server, firstName="Marcel", address={"city": "Leek", "postalCode": "ST13 5AA"})
+    known = {"firstName": "Marcus", "lastName": "Quistgaard", "city": "Leeds"}
+    assert found(server, **known) == [other["providerMembershipId"]]
+    assert found(server, **known, postalCode="LS1 1AA") == []
 
 
 def test_equals_keep_their_order_and_the_answer_its_limit(server):
@@ -329,6 +361,31 @@ def test_what_has_become_canceled_by_expiry_is_as_visible_as_canceled(server, gu
     support.set_policy(visible_statuses=["enrolled"])
     support.alter(guest["providerMembershipId"], expires_at=PAST)
     assert found(server, email=GUEST["email"]) == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "expires_at"), [(["enrolled"], PAST), (["canceled"], None)], ids=["expired", "not expired"]
+)
+def test_namesakes_that_are_not_shown_hide_nobody(server, visible, expires_at):
+    support.set_policy(visible_statuses=visible)
+    enrolled = [enroll(server, email=f"{index}@example.com") for index in range(2 * SEARCH_LIMIT)]
+    *hidden, shown = [membership["providerMembershipId"] for membership in enrolled]
+    for identifier in hidden:
+        support.alter(identifier, expires_at=expires_at)
+    support.alter(shown, expires_at=FUTURE if expires_at else PAST)
+    assert found(server, firstName="Ann", lastName="Lee") == [shown]
+
+
+@pytest.mark.parametrize("contact", [{"email": "ann.lee@example.com"}, {"phoneNumber": "+44 1392 496 017"}])
+def test_who_has_moved_is_known_by_name_and_contact_before_all_namesakes_of_the_place(server, contact):
+    place = {"city": "Exeter", "postalCode": "EX1 1AA", "countryCode": "GB"}
+    for index in range(SEARCH_LIMIT + 1):
+        enroll(server, email=f"{index}@example.com", address=place)
+    moved = {"city": "Galway", "postalCode": "H91 AX2C", "countryCode": "IE"}
+    wanted = enroll(server, **contact, address=moved)
+    answer = found(server, firstName="Ann", lastName="Lee", **contact, **place)
+    assert answer[0] == wanted["providerMembershipId"]
+    assert len(answer) == SEARCH_LIMIT
 
 
 def test_a_phone_number_without_its_country_finds_one_with_it(server):

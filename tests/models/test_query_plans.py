@@ -166,12 +166,14 @@ def plan_nodes(node: dict) -> Iterator[dict]:
         yield from plan_nodes(child)
 
 
+@pytest.mark.parametrize("visible", [programs.DEFAULT_VISIBLE_STATUSES, (Status.ENROLLED,)], ids=len)
 @pytest.mark.parametrize("scan", SCANS)
-def test_a_stretch_is_searched_by_its_columns_and_read_in_their_order(opened, scan):
+def test_a_stretch_is_searched_by_its_columns_and_read_in_their_order(opened, scan, visible):
     shape, values = scan
     program = programs.find_program("default")
+    program.visible_statuses = visible
     with statements(opened) as seen:
-        candidates._read(program, [(shape, values)])
+        candidates._read(program, system_clock(), [(shape, values)])
     ((sql, params),) = seen
     assert_searches_an_index(opened, sql, params, "program_id", *shape.equal, *shape.following)
     assert_sorts_nothing(opened, sql, params)
@@ -207,7 +209,7 @@ def test_of_thousands_of_namesakes_no_more_are_read_than_scored(opened):
     known = {"first_name": "First1", "last_name": "Last1", "city": "City1", "postal_code": "00001"}
     wanted = matching.filter_keys(known | {"phone_number": ONE["phone_number"], "email": ONE["email"]})
     every = blocking.identifying(wanted) + blocking.exact(wanted, limit=20) + blocking.nearest(wanted)
-    assert len(candidates._read(program, every)) <= blocking.MOST_CANDIDATES
+    assert len(candidates._read(program, system_clock(), every)) <= blocking.MOST_CANDIDATES
     assert len(candidates.find(program, wanted, system_clock(), limit=20)) <= blocking.MOST_CANDIDATES
 
 

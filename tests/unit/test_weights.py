@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models import matching
+from models import blocking, matching, names, search
 from tests.cli.commands import TRACEBACK, environment
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,19 @@ def test_the_document_has_every_weight(field):
     cells = [field.replace("_", " "), *weights, *[""] * (3 - len(weights)), str(given["disagreement"])]
     origin = "FEBRL 3" if given["origin"].startswith("FEBRL 3") else "judgement"
     assert f"| {' | '.join([*cells, origin])} |\n" in (ROOT / "docs" / "matching.md").read_text()
+
+
+def test_the_document_has_every_limit():
+    text = " ".join((ROOT / "docs" / "matching.md").read_text().split())
+    for told in (
+        f"at most {blocking.MOST_CANDIDATES},",
+        f"than the best ({search.FAR_BEHIND:.0f} bits)",
+        f"the best {search.POSSIBLE_ONES}, only where",
+        f"the cut-off of {matching.CUT_OFF:.0f} bit or below",
+        f"Two names count as one ({names.SIMILAR} and more)",
+        f"cost {-matching.SWAPPED_NAMES:.0f} bits",
+    ):
+        assert told in text
 
 
 @pytest.mark.parametrize("field", DOCUMENT["fields"])
