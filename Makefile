@@ -4,9 +4,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
+PGBOUNCER := .venv/pgbouncer
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test check lint types generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
+.PHONY: help install run test test-pgbouncer check lint types audit generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -24,12 +25,21 @@ run: $(INSTALLED) ## Serve a throwaway database with fictional guests on 127.0.0
 	@$(BIN)/loyalty demo
 
 test: $(INSTALLED) ## Run all tests, on SQLite and on a Postgres of their own.
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/resilience
+	$(BIN)/python -m pytest -q tests/resilience
 
-lint: $(INSTALLED) ## Check style, that generated code is what the spec generates, and that no handler is missing.
+$(PGBOUNCER)/pgbouncer: .ci/pgbouncer $(INSTALLED)
+	.ci/pgbouncer $(PGBOUNCER)
+	@touch $@
+
+test-pgbouncer: $(PGBOUNCER)/pgbouncer ## Run the tests behind PgBouncer: this machine's, or Debian's, which is fetched into .venv.
+	$(BIN)/python -m pytest -q -m pgbouncer tests/resilience/test_pgbouncer.py
+
+lint: $(INSTALLED) ## Check style, known dangers (bandit), that generated code is what the spec generates, and that no handler is missing.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m codegen --check
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app handlers models codegen bench
 
 types: $(INSTALLED) ## Check types.
 	$(BIN)/mypy
@@ -45,8 +55,11 @@ spec-diff: $(INSTALLED) ## Say what the contract in NEW=... changes for the serv
 spec-upgrade: $(INSTALLED) ## Put the contract in FILE=... in place, carry the code over, and list the work left (docs/spec.md).
 	@$(BIN)/loyalty spec upgrade $(if $(FILE),"$(FILE)")
 
-soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades.
-	CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py
+audit: $(INSTALLED) ## For every night: ask PyPI whether a locked package has a known vulnerability; it needs the network.
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock -r bench/requirements.lock
+
+soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades, faults.
+	SOAK=1 CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py tests/resilience
 
 bench-import: $(INSTALLED) ## Measure members per second and memory of an import, on SQLite and Postgres; ARGS=--help tells more.
 	@$(BIN)/python -m bench.import_speed $(ARGS)

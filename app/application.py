@@ -13,20 +13,23 @@ import jsonschema_rs
 import orjson
 import structlog
 import yaml
-from playhouse.pool import PooledDatabase
 
 from app import context, contract, edge, problems
 from app.bridge import Bridge
+from app.lanes import Door, Lanes
 from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handlers
 from app.probes import Probes
+from app.rates import Rates
 from app.security import BearerSecurity, TokenStore
 from app.settings import InvalidSetting, Settings
-from models import database, schema
+from models import database, health
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
 
-# A connection for each handler thread; two for token look-ups, two for what is written later, one for the probe.
-SPARE_CONNECTIONS = 5
+# Beside one for each thread of the lanes: two for token look-ups, two for what is written later, one for the probe,
+# which has a pool of its own, with time limits of its own.
+SPARE_CONNECTIONS, PROBE_CONNECTIONS = 5, 1
+PROBE_DEADLINE_SECONDS = 1.6
 log = structlog.get_logger("loyalty")
 
 
@@ -46,29 +49,50 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
         InvalidSetting: the backend or the second contract cannot be loaded.
         InvalidDatabaseUrl: the database URL cannot be used.
     """
+    contracts = load_contracts(settings)
+    lanes = _lanes(contracts, settings)
     opened = database.connect(
         settings.database_url,
-        connections=settings.threads + SPARE_CONNECTIONS,
+        connections=lanes.threads + SPARE_CONNECTIONS - PROBE_CONNECTIONS,
         deadline=settings.request_deadline,
+        bounded=True,
     )
-    contracts = load_contracts(settings)
+    probe = database.open_pool(
+        settings.database_url, connections=PROBE_CONNECTIONS, deadline=PROBE_DEADLINE_SECONDS, bounded=True
+    )
     backend = load_backend(settings, clock)
     tokens = TokenStore(clock)
     app: ContractApp = ContractApp(
         __name__,
         middlewares=middlewares(),
-        security_map={"bearer": functools.partial(BearerSecurity, tokens)},
-        lifespan=lambda _: _lifespan(opened, app, tokens, backend),
+        security_map={"bearer": functools.partial(BearerSecurity, tokens, **_rates(settings))},
+        lifespan=lambda _: _lifespan([opened, probe], lanes, tokens, backend),
     )
     app.app.extensions["loyalty_backend"] = backend
-    app.replace_bridge(Bridge(app.app.wsgi_app, threads=settings.threads, queue_limit=settings.queue_limit))
+    app.replace_bridge(Bridge(app.app.wsgi_app, lanes))
     for base_path, api in contracts.items():
         adapt = functools.partial(_adapt, version=api.version, validate=settings.validate_responses)
         options = {"resolver": HandlerResolver(api, adapt), "ignore_unknown": settings.unknown_fields == "ignore"}
         app.add_contract(api, base_path=base_path, **options)
     for name in stray_handlers(contracts.values()):
         log.warning("stray handler", function=name)
-    return _with_edge(app, contracts, backend, settings)
+    return _with_edge(Door(app, lanes), contracts, functools.partial(check_health, probe, backend), settings)
+
+
+def _lanes(contracts: dict[str, contract.Contract], settings: Settings) -> Lanes:
+    return Lanes(
+        contracts.values(),
+        threads=settings.threads,
+        queue_limit=settings.queue_limit,
+        deadline=settings.request_deadline,
+    )
+
+
+def _rates(settings: Settings) -> dict[str, Rates]:
+    return {
+        "requests": Rates("requests", settings.rate_limit),
+        "failures": Rates("failures", settings.failed_authentication_limit),
+    }
 
 
 def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
@@ -94,11 +118,11 @@ def load_contracts(settings: Settings) -> dict[str, contract.Contract]:
 
 
 def _with_edge(
-    app: Callable, contracts: dict[str, contract.Contract], backend: Backend, settings: Settings
+    app: Callable, contracts: dict[str, contract.Contract], check_health: Callable[[], None], settings: Settings
 ) -> Callable:
     app = edge.Deadline(app, settings.request_deadline)
     app = edge.ExactPaths(app, contracts)
-    app = Probes(app, lambda: check_health(backend))
+    app = Probes(app, check_health)
     app = edge.Limits(app, head_limit=settings.head_limit, body_limit=settings.body_limit)
     app = edge.ProblemDocuments(app)
     return edge.Observed(app)
@@ -106,23 +130,27 @@ def _with_edge(
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    opened: PooledDatabase, app: ContractApp, tokens: TokenStore, backend: Backend
+    pools: list[database.Pool], lanes: Lanes, tokens: TokenStore, backend: Backend
 ) -> AsyncIterator[None]:
     yield
-    app.bridge.shutdown()
+    lanes.shutdown()
     getattr(backend, "shutdown", lambda: None)()
     tokens.shutdown()
-    opened.close_all()
+    for pool in pools:
+        pool.close_all()
 
 
-def check_health(backend: Backend) -> None:
-    """Return if requests can be served: the database of the tokens answers, and so does the loyalty system.
+def check_health(probe: database.Pool, backend: Backend) -> None:
+    """Return if requests can be served: the database of the tokens is well, and so is the loyalty system.
+
+    Args:
+        probe: a pool of its own, whose deadline is shorter than that of requests.
+        backend: the loyalty system.
 
     Raises:
         DatabaseUnavailable: they cannot.
     """
-    with database.session():
-        schema.check(database.database.obj)
+    health.check(probe)
     backend.health()
 
 

@@ -1,62 +1,42 @@
-"""From ASGI to Flask: a bounded pool of threads with a bounded queue, and one thread hop per request."""
+"""From ASGI to Flask, with one thread hop per request."""
 
-import asyncio
 import contextlib
 import contextvars
+import functools
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from a2wsgi.wsgi import build_environ
 from werkzeug.wsgi import ClosingIterator
 
-from app.languages import N_, Message
-from app.problems import TOO_MANY_REQUESTS, Problem
+from app import context
+from app.lanes import Lanes, NotWanted
 
-RETRY_AFTER_SECONDS = 1
+# The extension of an ASGI scope that tells over which transport the request came.
+TRANSPORT = "loyalty.transport"
 
 
 class Bridge:
-    """Runs a WSGI application for whole (buffered) requests.
+    """Runs a WSGI application for whole (buffered) requests, each in the lane of its operation."""
 
-    Requests beyond `threads` wait; beyond `threads + queue_limit` they are refused with 429.
-    """
-
-    def __init__(self, wsgi_app: Callable, *, threads: int, queue_limit: int) -> None:
+    def __init__(self, wsgi_app: Callable, lanes: Lanes) -> None:
         self._wsgi_app = wsgi_app
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="handler")
-        self._capacity = threads + queue_limit
-        self._admitted = 0
+        self._lanes = lanes
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one HTTP request.
 
         Raises:
-            Problem: 429, the queue is full.
+            Problem: 429, the server is busy.
         """
-        if self._admitted >= self._capacity:
-            raise Problem(
-                TOO_MANY_REQUESTS,
-                Message(N_("The server is busy; try again shortly.")),
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
         body = (await receive()).get("body", b"")
-        status, headers, answer = await self._run_in_thread(scope, body)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
-
-    async def _run_in_thread(self, scope: dict, body: bytes) -> Any:
-        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-        self._admitted += 1
-        job = self._executor.submit(context.run, self._run, scope, body)
-        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
-        # Past the deadline a job that waits is taken out of the line. One that runs cannot be stopped: it keeps its
-        # place until its end.
-        return await asyncio.wrap_future(job)
-
-    def _release(self) -> None:
-        self._admitted -= 1
+        job = functools.partial(contextvars.copy_context().run, self._run, scope, body)
+        lane = self._lanes.of(context.of(scope).operation)
+        with contextlib.suppress(NotWanted):
+            status, headers, answer = await lane.run(job, functools.partial(_is_connected, scope))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
 
     def _run(self, scope: dict, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         started: dict[str, Any] = {}
@@ -74,6 +54,7 @@ class Bridge:
             answer = b"".join(chunks)
         return started["status"], started["headers"], answer
 
-    def shutdown(self) -> None:
-        """Wait for the running requests and end the threads."""
-        self._executor.shutdown(wait=True)
+
+def _is_connected(scope: dict) -> bool:
+    told = scope["extensions"].get(TRANSPORT)
+    return told is None or not told["transport"].is_closing()

@@ -22,6 +22,7 @@ class RequestContext:
         token_name: the name of its valid bearer token.
         program: the only program that the token is for.
         problem: the type of the problem answered with, for log and metrics.
+        fields: further header fields of the answer, whatever it is.
     """
 
     request_id: str = field(default_factory=lambda: str(uuid_utils.uuid7()))
@@ -31,6 +32,7 @@ class RequestContext:
     token_name: str | None = None
     program: str | None = None
     problem: str | None = None
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
     def instance(self) -> str:

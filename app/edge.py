@@ -24,8 +24,17 @@ from app.problems import (
 )
 
 REQUEST_ID_HEADER = "X-Request-Id"
+# No cache keeps an answer, a shared one neither (RFC 9111, 5.2.2.5), and a browser makes nothing of it but text.
+DEFENCES = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+]
+STRICT_TRANSPORT = [(b"strict-transport-security", b"max-age=31536000")]
 # How much of a body that is too large is read to no purpose: so many times the limit, for so long.
 DRAIN_LIMITS, DRAIN_SECONDS = 8, 1.0
+# The server keeps no more of them than this and one, so that it shows.
+MOST_FIELDS = 128
 _KNOWN_METHODS = {method.upper() for method in METHODS}
 log = structlog.get_logger("loyalty.request")
 
@@ -47,7 +56,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *_common_headers(state)]}
+                message = {**message, "headers": [*message["headers"], *_common_headers(scope, state)]}
             await send(message)
 
         try:
@@ -57,8 +66,9 @@ class Observed:
         return None
 
 
-def _common_headers(state: context.RequestContext) -> list[tuple[bytes, bytes]]:
-    return [(REQUEST_ID_HEADER.lower().encode(), state.request_id.encode()), (b"cache-control", b"no-store")]
+def _common_headers(scope: dict, state: context.RequestContext) -> list[tuple[bytes, bytes]]:
+    https = STRICT_TRANSPORT if scope["scheme"] == "https" else []  # elsewhere it must not stand (RFC 6797, 7.2)
+    return [(REQUEST_ID_HEADER.lower().encode(), state.request_id.encode()), *DEFENCES, *https, *state.fields]
 
 
 def _accept_language(scope: dict) -> str | None:
@@ -192,6 +202,9 @@ class Limits:
         if size > self._head_limit or not scope["query_string"].isascii():
             detail = N_("The request line and header fields may have %(limit)s bytes of ASCII.")
             raise Problem(BAD_REQUEST, Message(detail, {"limit": self._head_limit}), headers={"Connection": "close"})
+        if len(scope["headers"]) > MOST_FIELDS:
+            many = Message(N_("A request may have %(limit)s header fields."), {"limit": MOST_FIELDS})
+            raise Problem(BAD_REQUEST, many, headers={"Connection": "close"})
         declared = [value for name, value in scope["headers"] if name == b"content-length"]
         if any(int(value) > self._body_limit for value in declared):
             raise await self._too_large(receive)

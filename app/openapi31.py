@@ -105,11 +105,8 @@ class ContractApp(connexion.FlaskApp):
             API(specification, base_path=base_path, **{**defaults, "contract": contract, **options})
         )
 
-    bridge: Bridge
-
     def replace_bridge(self, bridge: Bridge) -> None:
         """Put another bridge between ASGI and Flask: connexion's has no size to set and hops threads five times."""
-        self.bridge = bridge
         self._middleware_app.asgi_app = bridge
 
 

@@ -11,7 +11,8 @@ from app.languages import N_, Message
 from app.problems import METHOD_NOT_ALLOWED, NOT_READY, Problem
 from models.errors import DatabaseUnavailable
 
-PATIENCE_SECONDS = 2.0
+# The look at the database gives up about then, so that the next one tells of its recovery in time too.
+PATIENCE_SECONDS = 1.5
 
 
 class Probes:

@@ -18,6 +18,7 @@ BASE = "https://purl.mews.com/problem/"
 MEDIA_TYPE = "application/problem+json"
 # More than this many field errors would make a small request produce a large answer.
 MOST_FIELD_ERRORS = 200
+RETRY_AFTER_SECONDS = 1
 log = structlog.get_logger("loyalty")
 
 
@@ -85,6 +86,21 @@ def unauthorized() -> Problem:
     return Problem(UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="loyalty"'})
 
 
+def too_busy() -> Problem:
+    """Return the answer to a request that was not taken, or given up with nothing changed, since others are served."""
+    return too_many(Message(N_("The server is busy; try again shortly.")), RETRY_AFTER_SECONDS)
+
+
+def too_many(detail: Message, retry_after: int) -> Problem:
+    """Return the answer to a client that has to wait.
+
+    Args:
+        detail: of what there was too much.
+        retry_after: whole seconds until it makes sense to ask again.
+    """
+    return Problem(TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(retry_after)})
+
+
 def internal_error() -> Problem:
     """Return the answer to a fault of the server, which says nothing but where the log has more."""
     return Problem(
@@ -114,6 +130,8 @@ def from_exception(error: Exception, contract: Contract | None, operation: Opera
             detail = _RULES[type(error)]
             path = contract.wire_path(operation, error.path)
             return Problem(UNPROCESSABLE, detail, [FieldProblem(FIELD_NOT_ALLOWED_VALUE, path, detail)])
+        case errors.DatabaseBusy():
+            return too_busy()
         case marshmallow.ValidationError():
             return Problem(BAD_REQUEST, FIELDS_DETAIL, list(_unconvertible(error.messages)))
         case NotImplementedError() if operation:  # a stub of `make generate`, or a backend in the making

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from app import context
-from app.problems import unauthorized
+from app import context, telemetry
+from app.languages import N_, Message
+from app.problems import Problem, too_many, unauthorized
+from app.rates import Rates, origin
 from models import tokens
 from models.clock import Clock
 from models.database import session
@@ -19,24 +21,36 @@ MOST_BELIEVED = 1024
 
 
 class TokenStore:
-    """Looks tokens up in the database, off the event loop, and remembers the valid ones for a moment."""
+    """Looks tokens up in the database, off the event loop, and remembers the valid ones for a moment.
 
-    def __init__(self, clock: Clock, threads: int = 2) -> None:
+    Those that were valid before have a lane of their own, so that they never wait for a crowd of wrong ones.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="token")
+        self._known = ThreadPoolExecutor(1, thread_name_prefix="known-token")
+        self._strange = ThreadPoolExecutor(1, thread_name_prefix="strange-token")
         self._later = Later()
         self._believed: dict[str, tuple[float, tokens.Identity]] = {}
+        self._looking_up: dict[str, asyncio.Task] = {}
 
     async def identify(self, token: str) -> tokens.Identity | None:
         """Return whom the token stands for, or None."""
         until, identity = self._believed.get(token, (0.0, None))
-        if identity is not None and time.monotonic() < until:
+        if time.monotonic() < until:
             return identity
-        self._believed.pop(token, None)
         if not tokens.is_well_formed(token):
             return None
+        if token not in self._looking_up:  # however many requests wait for it, one look-up answers them all
+            self._looking_up[token] = asyncio.create_task(self._look_up(token, identity))
+            self._looking_up[token].add_done_callback(lambda _: self._looking_up.pop(token))
+        return await asyncio.shield(self._looking_up[token])
+
+    async def _look_up(self, token: str, identity: tokens.Identity | None) -> tokens.Identity | None:
         until = time.monotonic() + BELIEF_SECONDS  # from before the look-up, however long that takes
-        found = await asyncio.get_running_loop().run_in_executor(self._executor, self._verify, token)
+        lane = self._known if identity else self._strange
+        found = await asyncio.get_running_loop().run_in_executor(lane, self._verify, token)
+        self._believed.pop(token, None)
         if found is not None:
             if len(self._believed) >= MOST_BELIEVED:
                 self._believed.clear()
@@ -53,15 +67,23 @@ class TokenStore:
 
     def shutdown(self) -> None:
         """End the threads."""
-        self._executor.shutdown()
+        self._known.shutdown()
+        self._strange.shutdown()
         self._later.shutdown()
 
 
 class BearerSecurity:
     """What connexion's `security_map` asks for: makes the function that judges a request's `Authorization`."""
 
-    def __init__(self, store: TokenStore) -> None:
-        self._store = store
+    def __init__(self, store: TokenStore, *, requests: Rates, failures: Rates) -> None:
+        """Judge by the tokens there are.
+
+        Args:
+            store: the valid tokens.
+            requests: how many each token may send.
+            failures: how many wrong tokens may come from an address before it is told to wait.
+        """
+        self._store, self._requests, self._failures = store, requests, failures
 
     def get_fn(self, security_scheme: dict, required_scopes: list[str]) -> Callable:  # noqa: ARG002
         """Return the judge of a request."""
@@ -71,10 +93,25 @@ class BearerSecurity:
         scope = request.scope
         identity = await self._store.identify(_bearer_token(scope["headers"]))
         if identity is None:
-            raise unauthorized()
+            raise self._refusal(scope["client"])
         state = context.of(scope)
         state.token_name, state.program = identity.name, identity.program
+        standing = self._requests.count(identity.name)
+        state.fields += standing.fields
+        if standing.retry_after:
+            telemetry.record_over_rate_limit(identity.name)
+            detail = Message(N_("This token is used too often; wait before you try again."))
+            raise too_many(detail, standing.retry_after)
         return {"sub": identity.name}
+
+    def _refusal(self, client: tuple[str, int] | None) -> Problem:
+        """Count a wrong token only once it is known to be one: behind one address there may be many clients."""
+        retry_after = self._failures.count(origin(client[0] if client else "")).retry_after
+        telemetry.record_failed_authentication(throttled=bool(retry_after))
+        if not retry_after:
+            return unauthorized()
+        detail = N_("Too many requests with wrong tokens came from this address; wait before you try again.")
+        return too_many(Message(detail), retry_after)
 
 
 def _bearer_token(headers: list[tuple[bytes, bytes]]) -> str:

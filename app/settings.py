@@ -1,11 +1,13 @@
 """Every setting, once: its name, type, default and meaning. Read from `LOYALTY_*` variables, checked, then frozen."""
 
 import dataclasses
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import limits
 from marshmallow import ValidationError, fields, validate
 
 PREFIX = "LOYALTY_"
@@ -37,6 +39,29 @@ def _base_path(value: str) -> str:
     return path
 
 
+def parse_rates(value: str) -> list[limits.RateLimitItem]:
+    """Return the limits that a text in the notation of `limits` holds: 100/second, or 100/second; 20000/hour.
+
+    Raises:
+        ValidationError: it holds none; of the empty text, there are none to hold.
+    """
+    try:
+        items = limits.parse_many(value) if value else []
+    except ValueError:
+        items = [limits.RateLimitItemPerSecond(0)]
+    if not all(item.amount for item in items):
+        raise ValidationError("It must be a limit such as 100/second, several with ; between them, or empty.")
+    return items
+
+
+def _check_addresses(value: str) -> None:
+    try:
+        for address in filter(None, value.split(",")):
+            ipaddress.ip_network(address.strip())
+    except ValueError:
+        raise ValidationError("It must be IP addresses or networks (10.0.0.0/8) with commas between them.") from None
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings of one server."""
@@ -50,14 +75,19 @@ class Settings:
     base_path: str = _setting("Path below which the contract is served, such as /loyalty.", default="")
     workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
     threads: int = _setting(
-        "Requests that a worker process handles at once; as many database connections.",
+        "Requests that a worker process handles at once; one in eight, or one at least, is a list of memberships.",
         default=8,
         check=validate.Range(1, 256),
     )
     queue_limit: int = _setting(
-        "Requests that wait in a worker process for a thread; more are refused with 429.",
+        "Requests that wait in a worker process for a thread, lists apart from all others; more are refused with 429.",
         default=128,
         check=validate.Range(1, 100_000),
+    )
+    connection_limit: int = _setting(
+        "Connections of a worker process; beyond, the one that has waited for its client the longest is closed.",
+        default=1000,
+        check=validate.Range(10, 1_000_000),
     )
     request_deadline: float = _setting(
         "Seconds after which a request is answered with 408.", default=4.0, check=validate.Range(0.5, 60)
@@ -67,6 +97,24 @@ class Settings:
     )
     head_limit: int = _setting(
         "Largest request line with header fields, in bytes.", default=32_768, check=validate.Range(1024, 1_048_576)
+    )
+    rate_limit: str = _setting(
+        "Requests with one token in a time, such as 100/second or 100/second; 20000/hour; more are refused with 429. "
+        "Empty for no limit.",
+        default="",
+        check=parse_rates,
+    )
+    failed_authentication_limit: str = _setting(
+        "Requests with a wrong token from one address in a time, written as LOYALTY_RATE_LIMIT; more are answered with "
+        "429 in place of 401. Requests with a valid token never are.",
+        default="100/minute",
+        check=parse_rates,
+    )
+    trusted_proxies: str = _setting(
+        "IP addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, with commas "
+        "between them.",
+        default="127.0.0.1,::1",
+        check=_check_addresses,
     )
     search_limit: int = _setting("Members in a search answer, at most.", default=20, check=validate.Range(1, 1000))
     backend: str = _setting(

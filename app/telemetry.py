@@ -23,6 +23,15 @@ _SECONDS = prometheus_client.Histogram(
 _UNKNOWN_FIELDS = prometheus_client.Counter(
     "loyalty_unknown_fields", "Fields that the contract does not have, and that were ignored.", ["operation", "field"]
 )
+_FAILED_AUTHENTICATIONS = prometheus_client.Counter(
+    "loyalty_failed_authentications", "Requests without a valid token.", ["throttled"]
+)
+_OVER_RATE_LIMIT = prometheus_client.Counter(
+    "loyalty_over_rate_limit", "Requests refused because their token was used too often.", ["token"]
+)
+_CLOSED_CONNECTIONS = prometheus_client.Counter(
+    "loyalty_closed_connections", "Connections that waited for their clients and were closed to make room for new ones."
+)
 # Names come from outside, so neither their number nor their form is left to chance.
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 MOST_FIELD_NAMES = 50
@@ -98,6 +107,21 @@ def record_unknown_field(operation: str, name: str) -> None:
     if len(_field_names) < MOST_FIELD_NAMES and _FIELD_NAME.fullmatch(name):
         _field_names.add(name)
     _UNKNOWN_FIELDS.labels(operation, name if name in _field_names else "other").inc()
+
+
+def record_failed_authentication(*, throttled: bool) -> None:
+    """Count a request without a valid token, and whether its address had sent too many of them."""
+    _FAILED_AUTHENTICATIONS.labels(str(throttled).lower()).inc()
+
+
+def record_over_rate_limit(token_name: str) -> None:
+    """Count a request that was refused because its token, a valid one, was used too often."""
+    _OVER_RATE_LIMIT.labels(token_name).inc()
+
+
+def record_closed_connection() -> None:
+    """Count a connection that was closed to make room for another."""
+    _CLOSED_CONNECTIONS.inc()
 
 
 def render_metrics() -> bytes:

@@ -94,7 +94,7 @@ def _digest_of_rows() -> str:
 
 
 @contextlib.contextmanager
-def _session(url: str, deadline: float = 4.0) -> Iterator[database.PooledDatabase]:
+def _session(url: str, deadline: float = 4.0) -> Iterator[database.Pool]:
     opened = database.connect(url, create=True, deadline=deadline)
     with database.session():
         yield opened
@@ -109,7 +109,7 @@ def _load(url: str, members: int, title: str) -> None:
         _settle(opened)
 
 
-def _settle(opened: database.PooledDatabase) -> None:
+def _settle(opened: database.Pool) -> None:
     """Do what a database does by itself within minutes: on Postgres what autovacuum does, on SQLite a checkpoint."""
     is_sqlite = isinstance(opened, peewee.SqliteDatabase)
     opened.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "VACUUM ANALYZE")

@@ -23,6 +23,7 @@ from models.enrollment import ADDRESS_FIELDS, NUMBER_ATTEMPTS, PERSON_FIELDS, me
 from models.errors import NumbersExhausted
 from models.memberships import with_offset
 from models.programs import Status
+from models.retries import retry_on_conflict
 from models.tables import Event, Member, Membership, Program, Table
 from models.writers import POLL_SECONDS
 
@@ -116,6 +117,7 @@ class _Undo(Exception):
     """Ends the transaction of a dry run."""
 
 
+@retry_on_conflict
 def write(
     program: Program, records: Sequence[Record], now: datetime.datetime, *, dry_run: bool = False
 ) -> list[Outcome]:
@@ -129,7 +131,7 @@ def write(
 
     Raises:
         NumbersExhausted: the program's pattern has no free number for those without one.
-        DatabaseUnavailable: SQLite's turn to write did not come in time.
+        DatabaseBusy: SQLite's turn to write did not come in time, or others were in the way for too long.
     """
     outcomes: dict[int, Outcome] = {}
     with contextlib.suppress(_Undo), transaction():

@@ -14,6 +14,7 @@ from models.database import database, rows, transaction
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
 from models.programs import Status, locate_and_record
+from models.retries import retry_on_conflict
 from models.tables import Member, Membership, Program
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "postal_code", "country_code", "country_subdivision_code")
@@ -22,6 +23,7 @@ PERSON_FIELDS = ("first_name", "last_name", "email", "birthday", "phone_number")
 NUMBER_ATTEMPTS = 20
 
 
+@retry_on_conflict
 def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
     """Return the customer's membership: the one that exists, as it is, or a new one.
 
@@ -176,6 +178,7 @@ def insert_membership(
     raise NumbersExhausted("The program's number pattern has no free number; give it more digits.")
 
 
+@retry_on_conflict
 def add_member(
     program: Program,
     customer: dict,

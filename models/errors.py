@@ -76,8 +76,16 @@ class DatabaseUnavailable(LoyaltyError):
     """The database cannot be reached or used; `str()` says why without its address or any row."""
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Others kept the database busy for as long as one may wait; nothing was changed, so it can be tried again."""
+
+
 class SchemaOutdated(DatabaseUnavailable):
     """The database holds an older schema than this release needs."""
+
+
+class BackupFailed(LoyaltyError):
+    """A backup cannot be written or restored; `str()` says why without any row. What was there before still is."""
 
 
 class InvalidDatabaseUrl(LoyaltyError):

@@ -9,6 +9,7 @@ from models.caller import Caller
 from models.database import database, rows, transaction
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Status, locate_and_record
+from models.retries import retry_on_conflict
 from models.tables import Link, Member, Membership, Program
 
 # From which status an operator's command may lead to which.
@@ -80,6 +81,7 @@ def _memberships_by_id(program: Program, identifiers: list[str]) -> list[dict]:
     )
 
 
+@retry_on_conflict
 def link(
     caller: Caller,
     provider_membership_id: str,
@@ -154,6 +156,7 @@ def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | N
     return customers
 
 
+@retry_on_conflict
 def change_status(program: Program, provider_membership_id: str, status: Status, now: datetime.datetime) -> dict:
     """Lead a membership to another status, for the operator, and return it as it now stands.
 
@@ -173,6 +176,7 @@ def change_status(program: Program, provider_membership_id: str, status: Status,
     return describe(row | {"status": status.value}, now)
 
 
+@retry_on_conflict
 def delete(program: Program, provider_membership_id: str, now: datetime.datetime) -> None:
     """Erase the member's personal data and leave a tombstone, so that the identifier and number stay used.
 

@@ -10,8 +10,9 @@ import peewee
 
 from models import numbers
 from models.caller import Caller
-from models.database import database
+from models.database import transaction
 from models.errors import AlreadyExists, UnknownEnterprise, UnknownName
+from models.retries import retry_on_conflict
 from models.tables import Enterprise, Program
 
 DEFAULT_PROGRAM = "default"
@@ -39,6 +40,7 @@ class Place:
     is_recorded: bool
 
 
+@retry_on_conflict
 def add_program(
     name: str,
     now: datetime.datetime,
@@ -64,7 +66,7 @@ def add_program(
     """
     numbers.check_pattern(number_pattern)
     try:
-        with database.atomic():
+        with transaction():
             return Program.create(
                 name=name,
                 requires_confirmation=requires_confirmation,
@@ -101,6 +103,7 @@ def find_program(name: str | None) -> Program:
     return found[0]
 
 
+@retry_on_conflict
 def add_enterprise(program: Program, mews_enterprise_id: uuid.UUID, now: datetime.datetime) -> Enterprise:
     """Register a hotel with a program.
 
@@ -108,7 +111,7 @@ def add_enterprise(program: Program, mews_enterprise_id: uuid.UUID, now: datetim
         AlreadyExists: the hotel is registered already.
     """
     try:
-        with database.atomic():
+        with transaction():
             return Enterprise.create(program=program, mews_enterprise_id=str(mews_enterprise_id), created_at=now)
     except peewee.IntegrityError:
         raise AlreadyExists("This enterprise is registered already; see `loyalty enterprise list`.") from None

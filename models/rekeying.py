@@ -15,6 +15,7 @@ import peewee
 from models import blocking, folding
 from models.database import analyze, database, rows, transaction
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS, folded_identity_key
+from models.retries import retry_on_conflict
 from models.tables import Member, Membership, Program, Table
 from models.writers import POLL_SECONDS
 
@@ -80,6 +81,7 @@ def _is_outdated() -> peewee.Expression:
     return Member.key_version < folding.KEY_VERSION
 
 
+@retry_on_conflict
 def _renew(ids: Sequence[int], share: float) -> Progress:
     with transaction():
         found = _locked(ids)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import peewee
 
-from models.database import database
+from models.database import transaction
 from models.errors import AlreadyExists, UnknownName
+from models.retries import retry_on_conflict
 from models.tables import Program, Token
 
 # By the prefix people and secret scanners recognise a leaked token; the checksum spares a query for a mistyped one.
@@ -48,6 +49,7 @@ def is_well_formed(token: str) -> bool:
     )
 
 
+@retry_on_conflict
 def create(
     name: str,
     now: datetime.datetime,
@@ -69,7 +71,7 @@ def create(
     secret = secrets.token_hex(SECRET_BYTES)
     text = f"{PREFIX}{secret}{_checksum(secret)}"
     try:
-        with database.atomic():
+        with transaction():
             row = Token.create(
                 name=name, digest=_digest(text), program=program, created_at=now, expires_at=now + lifetime
             )
@@ -109,13 +111,15 @@ def list_tokens() -> list[Token]:
     return list(Token.select(Token, Program).join(Program, peewee.JOIN.LEFT_OUTER).order_by(Token.id))
 
 
+@retry_on_conflict
 def revoke(name: str, now: datetime.datetime) -> Token:
     """End a token at once; ending it again changes nothing.
 
     Raises:
         UnknownName: no token has this name.
     """
-    Token.update(revoked_at=now).where(Token.name == name, Token.revoked_at.is_null()).execute()
+    with transaction():
+        Token.update(revoked_at=now).where(Token.name == name, Token.revoked_at.is_null()).execute()
     row = Token.get_or_none(Token.name == name)
     if row is None:
         raise UnknownName("No token has this name; see `loyalty token list`.")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from filelock import FileLock, Timeout
 
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseBusy
 
 POLL_SECONDS = 0.002
 
@@ -35,7 +35,7 @@ class WriterQueue:
         """Hold the only right to write.
 
         Raises:
-            DatabaseUnavailable: the line did not move fast enough.
+            DatabaseBusy: the line did not move fast enough.
         """
         give_up = time.monotonic() + self._patience
         if not self._first_in_line.acquire(timeout=self._patience):
@@ -49,5 +49,5 @@ class WriterQueue:
             self._first_in_line.release()
 
 
-def _too_long() -> DatabaseUnavailable:
-    return DatabaseUnavailable("Too many others are writing to the SQLite file.")
+def _too_long() -> DatabaseBusy:
+    return DatabaseBusy("Too many others are writing to the SQLite file.")

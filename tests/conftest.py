@@ -6,6 +6,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -72,11 +73,11 @@ def server(running_server: support.Server) -> support.Server:
 
 @pytest.fixture
 def start(database_url: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., support.Server]]:
-    """A function that starts a server on a prepared database of its own, with the settings given."""
+    """A function that starts a server on a prepared database of its own, as `support.gunicorn` is told."""
     token = support.prepare(database_url)
     with contextlib.ExitStack() as stack:
 
-        def run(**settings: str) -> support.Server:
+        def run(**settings: Any) -> support.Server:
             return stack.enter_context(support.gunicorn(database_url, token, tmp_path / "server.log", **settings))
 
         yield run

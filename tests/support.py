@@ -79,6 +79,7 @@ class Server:
     database_url: str
     log: pathlib.Path | None = None
     base_path: str = ""
+    process: subprocess.Popen | None = None
     client: httpx.Client = dataclasses.field(default_factory=lambda: httpx.Client(timeout=20))
 
     @property
@@ -213,22 +214,45 @@ def set_policy(**policy: object) -> None:
         Program.update(**policy).execute()
 
 
+# Starts a command without root's right to write what is read-only (prctl(2), PR_CAPBSET_DROP of CAP_DAC_OVERRIDE); who
+# is not root has no such right, and nothing changes.
+WITHOUT_OVERRIDE = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])",
+)
+
+
 @contextlib.contextmanager
-def gunicorn(database_url: str, token: str, log: pathlib.Path, **variables: str) -> Iterator[Server]:
-    """Run `loyalty serve` on a free port until the block ends; its log goes to a file."""
-    port = free_port()
+def gunicorn(
+    database_url: str,
+    token: str,
+    log: pathlib.Path,
+    *,
+    module: str = "app",
+    port: int = 0,
+    prefix: tuple[str, ...] = (),
+    **variables: str,
+) -> Iterator[Server]:
+    """Run `loyalty serve` on a free port until the block ends; its log goes to a file.
+
+    Another `module` than `app` must serve as that does. `prefix` is a command that starts it.
+    """
+    port = port or free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
     environment |= {
         "LOYALTY_DATABASE_URL": database_url,
         "LOYALTY_PORT": str(port),
         "LOYALTY_WORKERS": "2",
         "LOYALTY_VALIDATE_RESPONSES": "true",
+        "LOYALTY_FAILED_AUTHENTICATION_LIMIT": "",  # tests send more wrong tokens from one address than anybody
     } | variables
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"], env=environment, stdout=output, stderr=output
+            [*prefix, sys.executable, "-m", module, "serve"], env=environment, stdout=output, stderr=output
         )
-    server = Server("127.0.0.1", port, token, database_url, log, environment.get("LOYALTY_BASE_PATH", "").rstrip("/"))
+    base_path = environment.get("LOYALTY_BASE_PATH", "").rstrip("/")
+    server = Server("127.0.0.1", port, token, database_url, log, base_path, process)
     try:
         _await(lambda: process.poll() is None and httpx.get(f"{server.url}/livez").status_code == 200)
         yield server

@@ -11,7 +11,7 @@ from app.settings import InvalidSetting
 COMMANDS = {
     "serve": "Serve the contract.",
     "demo": "Try it: a throwaway database with guests, a token and the server.",
-    "db": "Create and upgrade the database.",
+    "db": "Create, upgrade, back up and check the database.",
     "token": "Issue and revoke the bearer tokens that Mews sends.",
     "program": "Add and list loyalty programs.",
     "enterprise": "Register hotels with programs.",

@@ -9,7 +9,6 @@ from typing import IO, Any
 
 import click
 import inflection
-from playhouse.pool import PooledDatabase
 from rich.console import Console
 from rich.table import Table
 
@@ -48,7 +47,7 @@ def examples(*lines: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(*, check: bool = True) -> Iterator[PooledDatabase]:
+def opened(*, check: bool = True) -> Iterator[database.Pool]:
     """Hold a connection to the configured database; an empty one is given its tables first.
 
     Args:

@@ -1,4 +1,4 @@
-"""`loyalty db`: the database's schema, and the keys by which members are found."""
+"""`loyalty db`: the database's schema and the keys by which members are found; backups and checks are beside it."""
 
 import contextlib
 import datetime
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app.cli import db_backup, db_check
 from app.cli.common import examples, json_option, opened, show, show_json
 from models import rekeying, schema
 from models.clock import system_clock
@@ -28,17 +29,24 @@ class Renewal:
 
 @click.group("db")
 def command() -> None:
-    """Create and upgrade the database that LOYALTY_DATABASE_URL names."""
+    """Create, upgrade, back up and check the database that LOYALTY_DATABASE_URL names."""
+
+
+command.add_command(db_backup.backup_command)
+command.add_command(db_backup.restore_command)
+command.add_command(db_check.command)
 
 
 @command.command(
     epilog=examples(
         "LOYALTY_DATABASE_URL=sqlite:///loyalty.db loyalty db upgrade",
         "LOYALTY_DATABASE_URL=postgresql://loyalty@/loyalty loyalty db upgrade",
+        "loyalty db upgrade --schema-only",
     )
 )
 @json_option
-def upgrade(*, as_json: bool) -> None:
+@click.option("--schema-only", is_flag=True, help="Leave the keys, while servers of the release before still run.")
+def upgrade(*, as_json: bool, schema_only: bool) -> None:
     """Bring the database to this release's schema and keys; a new one gets a program named "default".
 
     Keys are what members are found by. They are renewed in small steps, and if that is interrupted, run the command
@@ -47,7 +55,8 @@ def upgrade(*, as_json: bool) -> None:
     renewal = Renewal()
     with opened(check=False) as database, _told(renewal):
         applied = [{"name": name} for name in schema.upgrade(database, system_clock())]
-        _renew_keys(renewal)
+        if not schema_only:
+            _renew_keys(renewal)
     if as_json:
         show_json({"migrations": applied, "keys": {"renewed": renewal.renewed, "twins": renewal.twins}})
     elif applied:

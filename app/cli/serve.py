@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 
 import click
+from gunicorn import systemd
 
 from app import settings
 from app.cli.common import examples, opened
@@ -29,7 +30,8 @@ from app.cli.common import examples, opened
 def command(*, host: str | None, port: int | None, workers: int | None, base_path: str | None) -> None:
     """Serve the contract until the process is told to stop (SIGTERM lets running requests finish)."""
     chosen = settings.load(host=host, port=port, workers=workers, base_path=base_path)
-    check_port(chosen)
+    if not systemd.listen_fds(unset_environment=False):  # else systemd has opened the port already
+        check_port(chosen)
     with _metrics_directory():  # before anything imports prometheus_client
         from app import application, openapi31, server
 

@@ -31,14 +31,14 @@ class Result:
 
 
 class Loyalty:
-    """The command line with settings; `folder` is where it runs."""
+    """The command line with settings; `folder` is where it runs, and `module` what is run as it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, *, module: str = "app", **settings: str) -> None:
+        self.folder, self.module, self.settings = folder, module, settings
 
     def __call__(self, *words: str, **settings: str) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "app", *words],
+            [sys.executable, "-m", self.module, *words],
             cwd=self.folder,
             env=environment(**self.settings | settings),
             capture_output=True,

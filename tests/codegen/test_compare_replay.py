@@ -95,7 +95,7 @@ def faults_of_the_server(url: str, token: str, recorded: Recorded) -> None:
         late = [threads.submit(say, server, recorded, support.ENROLL, body) for _ in range(2)]
         time.sleep(DEADLINE / 2)
         say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
-        assert {answer.result()["status"] for answer in late} == {408}
+        assert {answer.result()["status"] for answer in late} == {408, 429}  # one runs for too long, one waits for it
     with support.threaded(url, token, system_clock, backend="tests.http.slow_backend:make_failing") as server:
         say(server, recorded, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@example.com"}})
 

@@ -19,7 +19,7 @@ from models.tables import Member
 from tests import support
 from tests.support import FIELDS, GUEST, HOTEL, REQUIRED, assert_problem
 
-DEADLINE, SMALL_DEADLINE = 1.0, 1.5
+DEADLINE, SMALL_DEADLINE = 1.0, 2.0
 BODY_LIMIT = 1024
 BUSY_REQUESTS = 8
 TIMEOUT = "The server could not answer in time; try again."
@@ -69,7 +69,7 @@ def test_a_locked_database_holds_no_request_beyond_the_deadline(start, database_
     if answer.status_code == 408:
         assert_problem(answer, "core/request-timeout", TIMEOUT)
     else:
-        assert_problem(answer, "core/internal-server-error", INTERNAL)
+        assert_problem(answer, "core/too-many-requests", BUSY)
     assert support.count(Member) == 0
     assert server.enroll(GUEST).status_code == 200
     assert support.count(Member) == 1
@@ -94,13 +94,13 @@ def small_server(make_database, tmp_path_factory):
 
 def test_a_slow_answer_is_408_at_the_deadline(small_server):
     started = time.monotonic()
-    answer = small_server.enroll({"firstName": "Ann", "lastName": "2.0"})
+    answer = small_server.enroll({"firstName": "Ann", "lastName": "2.5"})
     took = time.monotonic() - started
     assert_problem(answer, "core/request-timeout", TIMEOUT)
     assert answer.headers["Connection"] == "close"
     assert SMALL_DEADLINE <= took < SMALL_DEADLINE + 1
     assert httpx.get(f"{small_server.url}/livez").status_code == 200
-    assert small_server.list(["a"]).status_code == 200
+    assert small_server.search({"email": "a@b.cz"}).status_code == 200
 
 
 def test_overload_is_429_and_all_others_are_served(small_server):

@@ -1,6 +1,5 @@
 """POST /members: the documented answers; one person, one membership, however it is spelled and however often asked."""
 
-import concurrent.futures
 import datetime
 import uuid
 
@@ -18,7 +17,6 @@ UNAUTHORIZED = "The bearer token is missing, unknown, expired or revoked."
 DUPLICATE = ("core/field-duplicate", "#/customer/email", "Another member, with another name, has this e-mail address.")
 OUT_OF_RANGE = "This date or time is out of range."
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-AT_ONCE = 50
 
 
 def enrolled(server, customer: dict) -> dict:
@@ -311,40 +309,3 @@ def test_history_says_who_enrolled_the_member(server):
         assert event.enterprise.mews_enterprise_id == support.HOTEL
         assert event.request_id == answer.headers["X-Request-Id"]
         assert event.actor.startswith("tests-")
-
-
-@pytest.fixture(scope="module")
-def four_workers(engine, make_database, tmp_path_factory):
-    url = make_database(engine)
-    token = support.prepare(url)
-    with support.gunicorn(url, token, tmp_path_factory.mktemp("log") / "crowd.log", LOYALTY_WORKERS="4") as running:
-        yield running
-
-
-@pytest.fixture
-def crowded(four_workers):
-    support.clear(four_workers.database_url)
-    return four_workers
-
-
-def enroll_at_once(server, customers: list[dict]) -> list:
-    with concurrent.futures.ThreadPoolExecutor(len(customers)) as executor:
-        return list(executor.map(server.enroll, customers))
-
-
-@pytest.mark.parametrize("hotel", ["new hotel", "known hotel"])
-def test_many_identical_enrollments_at_once_make_one_member(crowded, hotel):
-    if hotel == "known hotel":  # recording a new one lets the requests pass one by one
-        assert crowded.list(["a"]).status_code == 200
-    answers = enroll_at_once(crowded, [GUEST] * AT_ONCE)
-    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
-    assert len({answer.content for answer in answers}) == 1
-    assert_one_member()
-
-
-def test_many_different_enrollments_at_once_all_succeed(crowded):
-    customers = [GUEST | {"email": f"{index}@example.com"} for index in range(AT_ONCE)]
-    answers = enroll_at_once(crowded, customers)
-    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
-    assert len({answer.json()["membership"]["membershipNumber"] for answer in answers}) == AT_ONCE
-    assert support.count(Member) == support.count(Membership) == support.count(Event) == AT_ONCE

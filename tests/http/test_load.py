@@ -42,9 +42,8 @@ def test_what_was_given_up_while_it_waited_is_not_done_later(start):
     guests = [{"firstName": "Ann", "lastName": "1.4", "email": f"{number}@a.cz"} for number in range(6)]
     with concurrent.futures.ThreadPoolExecutor(len(guests)) as executor:
         answers = list(executor.map(server.enroll, guests))
-    assert [answer.status_code for answer in answers] == [408] * len(guests)
-    assert server.list(["a"]).status_code == 200  # nobody stands before it but the one that ran
-    time.sleep(0.2)
+    assert {answer.status_code for answer in answers} <= {408, 429}
+    time.sleep(1)  # until the one that ran has ended
     found = [len(server.search({"email": guest["email"]}).json()["members"]) for guest in guests]
     assert sum(found) == 1
 

@@ -85,7 +85,7 @@ class Reader:
             return self.start("make run").stdout.readline()
         if all(line.startswith("make ") for line in lines):
             return self.run("\n".join(lines), MAKEFLAGS="nB")
-        if any("pg_restore" in line for line in lines):
+        if any("db restore" in line for line in lines):
             self.stop()
         if not lines[-1].endswith("loyalty serve"):
             return self.run("\n".join(lines))

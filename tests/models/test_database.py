@@ -1,11 +1,15 @@
 """How a database is opened."""
 
 import concurrent.futures
+import contextlib
 import time
 
 import pytest
+from filelock import FileLock
 
-from models import database, errors
+from models import database, errors, programs, tokens
+from models.clock import system_clock
+from models.tables import Program, Token
 from tests import support
 
 
@@ -56,3 +60,30 @@ def test_a_server_never_makes_an_empty_database_of_a_missing_file(tmp_path):
     with pytest.raises(errors.DatabaseUnavailable), database.session():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def create_token() -> None:
+    with database.session():
+        tokens.create("late", system_clock())
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_a_command_writes_waits_for_its_turn_too(database_url):
+    support.prepare(database_url)
+    path = database.sqlite_path(database_url)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        with FileLock(path.with_name(f"{path.name}-writers")):
+            waiting = executor.submit(create_token)
+            time.sleep(0.3)
+            assert support.count(Token, Token.name == "late") == 0
+        waiting.result()
+    assert support.count(Token, Token.name == "late") == 1
+
+
+def test_a_transaction_within_another_needs_no_turn_and_ends_with_it(database_url):
+    support.prepare(database_url)
+    with contextlib.suppress(ZeroDivisionError), database.session(), database.transaction():
+        programs.add_program("inner", system_clock())
+        assert Program.select().where(Program.name == "inner").exists()
+        raise ZeroDivisionError
+    assert support.count(Program, Program.name == "inner") == 0

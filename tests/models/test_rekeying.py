@@ -101,6 +101,16 @@ def loyalty(tmp_path: Path, database_url: str) -> Loyalty:
     return Loyalty(tmp_path, PYTHONPATH=str(ROOT), LOYALTY_DATABASE_URL=database_url)
 
 
+def test_keys_can_wait_until_no_server_of_the_release_before_runs(loyalty, database_url):
+    first_release(database_url)
+    upgraded = loyalty("db", "upgrade", "--schema-only", "--json").json
+    assert upgraded["migrations"]
+    assert upgraded["keys"] == {"renewed": 0, "twins": []}
+    assert f"{len(ROWS)} members have keys of an earlier release" in loyalty("db", "status").stderr
+    assert loyalty("db", "upgrade", "--json").json["keys"]["renewed"] == len(ROWS)
+    assert loyalty("db", "status").code == 0
+
+
 def test_members_of_the_first_release_are_found_and_enrolled_once(loyalty, database_url, tmp_path):
     token = first_release(database_url)
     upgraded = loyalty("db", "upgrade", "--json").json

@@ -1,0 +1,177 @@
+"""Connections to Postgres that no fault of a network or of a server keeps for longer than a request may take.
+
+Peewee's own pool asks each connection that it hands out for a sign of life, and connects, while it holds a lock that
+all threads need: one connection to a host that swallows packets would stop them all.
+"""
+
+import contextlib
+import math
+import select
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import peewee
+import psycopg
+from playhouse.pool import MaxConnectionsExceeded
+from psycopg import conninfo, pq, waiting
+
+POLL_SECONDS = 0.1
+
+
+class Connection(psycopg.Connection):
+    """A connection that gives up on a server that is silent, at a moment that the pool sets for each session."""
+
+    give_up = math.inf
+    opened_at = 0.0
+
+    @classmethod
+    def open(cls, parameters: dict[str, Any], seconds: float) -> "Connection":
+        """Connect to one host. As `psycopg.connect`, which cannot wait for less than two seconds.
+
+        Raises:
+            psycopg.OperationalError: the host refuses, or does not answer in time.
+        """
+        opening = cls._connect_gen(conninfo.make_conninfo(**parameters))
+        connection = waiting.wait_conn(opening, interval=POLL_SECONDS, timeout=seconds)
+        connection.autocommit = True
+        connection.opened_at = time.monotonic()
+        connection.give_up = connection.opened_at + seconds
+        if connection.is_pooled():  # what is prepared now would be looked for on another connection to Postgres
+            connection.prepare_threshold = None
+        return connection
+
+    def is_pooled(self) -> bool:
+        """Tell whether a pooler such as PgBouncer is between us and Postgres: it gives numbers of its own to us."""
+        return self.execute("SELECT pg_backend_pid()").fetchone() != (self.info.backend_pid,)
+
+    def wait(self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None) -> Any:
+        """Wait for an answer of the server.
+
+        Raises:
+            psycopg.OperationalError: there was none until `give_up`; the connection is closed. The statement is not
+                canceled, since a commit that waits for a synchronous standby would then be reported as done.
+        """
+        if self.give_up < math.inf:
+            timeout = self.give_up - time.monotonic()
+        try:
+            if timeout is not None and timeout <= 0:  # a commit that is not sent leaves no doubt
+                raise psycopg.OperationalError("no time is left for this statement")
+            return super().wait(gen, interval, timeout)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # not told by the server: whatever it says from now on comes too late
+                self.close()
+            raise
+        except psycopg.errors.ReadOnlySqlTransaction:
+            self.close()  # this server is no longer the primary
+            raise
+
+    def is_usable(self, oldest: float) -> bool:
+        """Tell whether an idle connection was opened after `oldest`, and the server has not said a word since it idles.
+
+        To someone who asked nothing it tells little but the end of the connection; nothing is sent to find that out.
+        """
+        if self.closed or self.opened_at < oldest:
+            return False
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+
+class PostgresPool(peewee.PostgresqlDatabase):
+    """Peewee's database, with a bounded number of connections.
+
+    Args:
+        parameters: libpq's, by name; `host`, `hostaddr` and `port` may be lists with commas.
+        connections: at once, at most.
+        queueing: seconds that a thread waits for one of them to be free.
+        connecting: seconds that all hosts together get to accept a new one.
+        hold: seconds from the wish for a connection after which it is given up; infinite for commands.
+        longest: seconds after which a connection is replaced when it is free.
+    """
+
+    patience = 0.0  # as `models.database.connect` sets it, for any database
+
+    def __init__(
+        self,
+        parameters: dict[str, Any],
+        *,
+        connections: int,
+        queueing: float,
+        connecting: float,
+        hold: float,
+        longest: float,
+    ) -> None:
+        super().__init__(parameters.get("dbname", ""), prefer_psycopg3=True)
+        # What it guards is each thread's own; with it, a thread that connects would make all others wait.
+        self._lock = contextlib.nullcontext()
+        self._hosts = _each_host(parameters)
+        self._seconds = int(parameters.get("connect_timeout") or 0) or connecting / len(self._hosts)
+        self._queueing, self._hold, self._longest = queueing, hold, longest
+        self._places = threading.BoundedSemaphore(connections)
+        self._idle: deque[Connection] = deque()
+
+    def _connect(self) -> Connection:
+        started = time.monotonic()
+        if not self._places.acquire(timeout=self._queueing):
+            raise MaxConnectionsExceeded("every connection is in use")
+        try:
+            connection = self._take_idle() or self._open()
+        except BaseException:
+            self._places.release()
+            raise
+        connection.give_up = started + self._hold
+        return connection
+
+    def _take_idle(self) -> Connection | None:
+        oldest = time.monotonic() - self._longest
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if connection.is_usable(oldest):
+                    return connection
+                connection.close()
+        return None
+
+    def _open(self) -> Connection:
+        """Connect to the first host that accepts; the one that did last is asked first, in case another one is dead."""
+        failure: Exception = psycopg.OperationalError("no host is given")
+        for host in self._hosts:
+            try:
+                connection = Connection.open(host, self._seconds)
+            except psycopg.OperationalError as error:
+                failure = error
+            else:
+                self._hosts = [host, *(other for other in self._hosts if other is not host)]
+                return connection
+        raise failure
+
+    def _close(self, connection: Connection) -> None:
+        try:
+            if connection.closed:  # it broke, and what broke it may have broken those that idle
+                self.close_idle()
+            elif connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
+        finally:
+            self._places.release()
+
+    def close_idle(self) -> None:
+        """Close the connections that nobody uses."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def close_all(self) -> None:
+        """Close this thread's connection and those that nobody uses."""
+        self.close()
+        self.close_idle()
+
+
+def _each_host(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters for each of the hosts (PostgreSQL manual, 34.1.1.3 "Specifying Multiple Hosts")."""
+    lists = {name: str(parameters[name]).split(",") for name in ("host", "hostaddr", "port") if parameters.get(name)}
+    count = max(map(len, lists.values()), default=1)
+    return [parameters | {name: found[turn % len(found)] for name, found in lists.items()} for turn in range(count)]
