@@ -88,6 +88,7 @@ def test_a_worker_that_dies_at_any_statement_leaves_all_or_nothing_and_a_retry_d
     killed = 0
     for call, effect in ((enroll, (1, 1, 0, 1)), (link, (0, 0, 1, 1))):
         last = statements(fault, call)
+        assert last > 1  # else no thread's statements count, and nobody would die
         points = [(faults.STATEMENT, number) for number in some(last, rounds(2, last))]
         for point, number in [*points, (faults.COMMIT, 1), (faults.COMMITTED, 1)]:
             before, killed = counts(), killed + 1
