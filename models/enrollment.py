@@ -1,6 +1,5 @@
 """Enrollment: one person, one membership, however often and however many at once ask for it."""
 
-import contextlib
 import datetime
 import json
 
@@ -10,17 +9,21 @@ import uuid_utils
 
 from models import blocking, folding, history, names, numbers
 from models.caller import Caller
-from models.database import database, rows, transaction
+from models.database import transaction
 from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
+from models.statements import Statement, given, given_columns
 from models.tables import Member, Membership, Program
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "postal_code", "country_code", "country_subdivision_code")
 PERSON_FIELDS = ("first_name", "last_name", "email", "birthday", "phone_number")
 # Chances that every one of them is taken vanish until a pattern is all but used up.
 NUMBER_ATTEMPTS = 20
+MEMBER_COLUMNS, MEMBERSHIP_COLUMNS = (
+    tuple(name for name in table._meta.fields if name != "id") for table in (Member, Membership)
+)
 
 
 @retry_on_conflict
@@ -40,9 +43,10 @@ def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
     with transaction():
         program, enterprise_id = locate_and_record(caller, now)
         _require_fields(program, customer)
-        row = _existing(program, customer)
+        identity = identity_key(customer)
+        row = _existing(program, customer, identity)
         if row is None:
-            row, is_new = _create(program, customer, now)
+            row, is_new = _create(program, customer, identity, now)
             if is_new:
                 history.record("enrolled", row["id"], now, caller=caller, enterprise_id=enterprise_id)
     return describe(row, now)
@@ -88,21 +92,30 @@ def folded_identity_key(customer: dict) -> str | None:
     return folding.digest("phone", *name, phones[0]) if phones else None
 
 
-def _existing(program: Program, customer: dict) -> dict | None:
-    email = folding.email_key(customer.get("email"))
-    same_identity = Member.identity_key == identity_key(customer)
-    same_person = same_identity | (Member.email_key == email) if email else same_identity
-    found = rows(
+def _same_person() -> peewee.Select:
+    """Members by identity key or e-mail key.
+
+    Not by one condition with an "or": for that SQLite, without statistics, reads the whole program.
+    """
+    program = Member.program == given("program")
+    by_identity = Member.select(Member.id).where(program, Member.identity_key == given("identity_key"))
+    by_email = Member.select(Member.id).where(program, Member.email_key == given("email_key"))
+    return (
         Membership.select(
-            Membership,
-            Member.first_name,
-            Member.last_name,
-            (Member.identity_key.is_null()).alias("is_imported"),
+            Membership, Member.first_name, Member.last_name, (Member.identity_key.is_null()).alias("is_imported")
         )
         .join(Member)
-        .where(Member.program == program.id, same_person)
+        .where(Member.id.in_(by_identity | by_email))
         .order_by(Member.id)
     )
+
+
+_SAME_PERSON = Statement(_same_person)
+
+
+def _existing(program: Program, customer: dict, identity: str) -> dict | None:
+    email = folding.email_key(customer.get("email"))
+    found = _SAME_PERSON.rows(program=program.id, identity_key=identity, email_key=email)
     name = (customer.get("first_name"), customer.get("last_name"))
     known = [row for row in found if names.names_compatible(name, (row["first_name"], row["last_name"]))]
     if found and not known:
@@ -114,22 +127,27 @@ def _existing(program: Program, customer: dict) -> dict | None:
     return min(known, key=preference, default=None)
 
 
-def _create(program: Program, customer: dict, now: datetime.datetime) -> tuple[dict, bool]:
+def _create(program: Program, customer: dict, identity: str, now: datetime.datetime) -> tuple[dict, bool]:
     """Return the new membership, or the one of a request that was a moment faster, and whether it is new."""
-    member_id = insert_member(program, customer, identity_key(customer), now)
+    member_id = insert_member(program, customer, identity, now)
     if member_id is None:  # another request has just enrolled the same person, and has committed
-        row = _existing(program, customer)
+        row = _existing(program, customer, identity)
         assert row is not None, "the identity key is taken, so its member can be read"
         return row, False
     status = Status.PENDING if program.requires_confirmation else Status.ENROLLED
     return insert_membership(program, member_id, now, status=status), True
 
 
+_INSERT_MEMBER = Statement(
+    lambda: Member.insert(given_columns(Member, *MEMBER_COLUMNS)).on_conflict_ignore().returning(Member.id)
+)
+
+
 def insert_member(program: Program, customer: dict, identity: str | None, now: datetime.datetime) -> int | None:
     """Insert a member and return its row's id, or None if the program has one of this identity."""
     values = member_columns(customer) | {"program": program.id, "identity_key": identity, "created_at": now}
-    inserted = list(Member.insert(values).on_conflict_ignore().returning(Member.id).tuples().execute())
-    return inserted[0][0] if inserted else None
+    inserted = _INSERT_MEMBER.rows(**values)
+    return inserted[0]["id"] if inserted else None
 
 
 def member_columns(customer: dict) -> dict:
@@ -140,6 +158,11 @@ def member_columns(customer: dict) -> dict:
         **{name: address.get(name) for name in ADDRESS_FIELDS},
         **blocking.member_keys(customer),
     }
+
+
+_INSERT_MEMBERSHIP = Statement(
+    lambda: Membership.insert(given_columns(Membership, *MEMBERSHIP_COLUMNS)).on_conflict_ignore().returning(Membership)
+)
 
 
 def insert_membership(
@@ -165,14 +188,14 @@ def insert_membership(
         AlreadyExists: the number from elsewhere is taken.
         NumbersExhausted: no free number was found.
     """
-    given = {"points": 0, "provider_membership_id": str(uuid_utils.uuid7())} | values
-    given |= {"program": program.id, "member": member_id, "status": status.value, "created_at": now}
+    columns = dict.fromkeys(MEMBERSHIP_COLUMNS) | {"points": 0, "provider_membership_id": str(uuid_utils.uuid7())}
+    columns |= values | {"program": program.id, "member": member_id, "status": status.value, "created_at": now}
     for _ in range(1 if membership_number else NUMBER_ATTEMPTS):
         number = membership_number or numbers.make_number(program.number_pattern)
         named = {"membership_number": number, "number_key": folding.number_key(number)}
-        with contextlib.suppress(peewee.IntegrityError), database.atomic():
-            identifier = Membership.insert(**given, **named).execute()
-            return rows(Membership.select().where(Membership.id == identifier))[0]
+        inserted = _INSERT_MEMBERSHIP.rows(**columns | named)
+        if inserted:  # else the number is taken
+            return inserted[0]
     if membership_number:
         raise AlreadyExists("This membership number is taken; give another or none.")
     raise NumbersExhausted("The program's number pattern has no free number; give it more digits.")

@@ -3,9 +3,12 @@
 import datetime
 
 from models.caller import Caller
+from models.statements import Statement, given_columns
 from models.tables import Event
 
 OPERATOR = "operator"
+_COLUMNS = ("kind", "membership", "happened_at", "actor", "request_id", "enterprise", "mews_customer_id")
+_APPEND = Statement(lambda: Event.insert(given_columns(Event, *_COLUMNS)))
 
 
 def record(
@@ -27,7 +30,7 @@ def record(
         enterprise_id: the row of the hotel concerned.
         mews_customer_id: the customer of that hotel, where one was named.
     """
-    Event.insert(
+    _APPEND.run(
         kind=kind,
         membership=membership_id,
         happened_at=now,
@@ -35,7 +38,7 @@ def record(
         request_id=caller.request_id if caller else None,
         enterprise=enterprise_id,
         mews_customer_id=mews_customer_id or None,
-    ).execute()
+    )
 
 
 def list_events(membership_id: int) -> list[Event]:

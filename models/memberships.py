@@ -1,15 +1,20 @@
 """Memberships: what they are now, listing, linking, and every change of their status."""
 
 import datetime
+import functools
+import operator
 import uuid
 from collections.abc import Sequence
 
+import peewee
+
 from models import history
 from models.caller import Caller
-from models.database import database, rows, transaction
+from models.database import database, transaction
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
+from models.statements import Statement, given, given_columns
 from models.tables import Link, Member, Membership, Program
 
 # From which status an operator's command may lead to which.
@@ -72,12 +77,19 @@ def list_memberships(program: Program, provider_membership_ids: Sequence[str], n
 
 
 def _memberships_by_id(program: Program, identifiers: list[str]) -> list[dict]:
-    return rows(
-        Membership.select().where(
-            Membership.program == program.id,
-            Membership.provider_membership_id.in_(identifiers),
-            Membership.deleted_at.is_null(),
-        )
+    values = {f"id{number}": identifier for number, identifier in enumerate(identifiers)}
+    return _by_ids(len(identifiers)).rows(program=program.id, **values)
+
+
+@functools.lru_cache(256)
+def _by_ids(count: int) -> Statement:
+    places = [given(f"id{number}") for number in range(count)]
+    return Statement(lambda: _living(Membership.provider_membership_id.in_(places)))
+
+
+def _living(*conditions: peewee.Expression) -> peewee.Select:
+    return Membership.select().where(
+        Membership.program == given("program"), Membership.deleted_at.is_null(), *conditions
     )
 
 
@@ -118,18 +130,24 @@ def link(
     return describe(row, now)
 
 
+def _living_and_locked() -> peewee.Select:
+    query = _living(Membership.provider_membership_id == given("provider_membership_id"))
+    # SQLite's immediate transaction holds the only write lock already.
+    return query.for_update() if database.for_update else query
+
+
+_LOCKED = Statement(_living_and_locked)
+
+
 def _locked(program: Program, provider_membership_id: str) -> dict:
-    query = Membership.select().where(
-        Membership.program == program.id,
-        Membership.provider_membership_id == provider_membership_id,
-        Membership.deleted_at.is_null(),
-    )
-    if database.for_update:  # SQLite's immediate transaction holds the only write lock already
-        query = query.for_update()
-    found = rows(query)
+    found = _LOCKED.rows(program=program.id, provider_membership_id=provider_membership_id)
     if not found:
         raise UnknownMembership("No membership has this identifier.")
     return found[0]
+
+
+_LINK_COLUMNS = ("membership", "enterprise", "mews_customer_id", "created_at")
+_ADD_LINK = Statement(lambda: Link.insert(given_columns(Link, *_LINK_COLUMNS)).on_conflict_ignore())
 
 
 def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> list[str]:
@@ -137,23 +155,24 @@ def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None,
     if current_status(row["status"], row["expires_at"], now) not in LINKABLE:
         raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
     customer = str(mews_customer_id or "")
-    added = (
-        Link.insert(membership=row["id"], enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
-        .on_conflict_ignore()
-        .as_rowcount()
-        .execute()
-    )
-    return [customer] if added else []
+    added = _ADD_LINK.run(membership=row["id"], enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
+    return [customer] if added.rowcount else []
 
 
 def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> list[str]:
     """Remove one link, or without a customer all of the hotel, and return their customers."""
-    ended = (Link.membership == row["id"]) & (Link.enterprise == enterprise_id)
-    if mews_customer_id is not None:
-        ended &= Link.mews_customer_id == str(mews_customer_id)
-    customers = [link["mews_customer_id"] for link in rows(Link.select().where(ended).order_by(Link.id))]
-    Link.delete().where(ended).execute()
-    return customers
+    statement = _END_LINKS if mews_customer_id is None else _END_LINK
+    ended = statement.rows(membership=row["id"], enterprise=enterprise_id, mews_customer_id=str(mews_customer_id))
+    return [link["mews_customer_id"] for link in sorted(ended, key=operator.itemgetter("id"))]
+
+
+def _links_ended(*conditions: peewee.Expression) -> peewee.Delete:
+    of_hotel = (Link.membership == given("membership"), Link.enterprise == given("enterprise"))
+    return Link.delete().where(*of_hotel, *conditions).returning(Link.id, Link.mews_customer_id)
+
+
+_END_LINKS = Statement(_links_ended)
+_END_LINK = Statement(lambda: _links_ended(Link.mews_customer_id == given("mews_customer_id")))
 
 
 @retry_on_conflict

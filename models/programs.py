@@ -4,7 +4,6 @@ import datetime
 import enum
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 import peewee
 
@@ -13,6 +12,7 @@ from models.caller import Caller
 from models.database import transaction
 from models.errors import AlreadyExists, UnknownEnterprise, UnknownName
 from models.retries import retry_on_conflict
+from models.statements import Statement, given
 from models.tables import Enterprise, Program
 
 DEFAULT_PROGRAM = "default"
@@ -122,6 +122,18 @@ def list_enterprises() -> list[Enterprise]:
     return list(Enterprise.select(Enterprise, Program).join(Program).order_by(Enterprise.id))
 
 
+def _programs_and_hotel() -> peewee.Select:
+    joined = (Enterprise.program == Program.id) & (Enterprise.mews_enterprise_id == given("mews_enterprise_id"))
+    return (
+        Program.select(Program, Enterprise.id.alias("enterprise_id"), Enterprise.provider_enterprise_id)
+        .join(Enterprise, peewee.JOIN.LEFT_OUTER, on=joined)
+        .order_by(Program.id)
+    )
+
+
+_PROGRAMS = Statement(_programs_and_hotel)
+
+
 def locate(caller: Caller) -> Place:
     """Return the program and the hotel that a request speaks of; it only reads.
 
@@ -130,21 +142,15 @@ def locate(caller: Caller) -> Place:
     Raises:
         UnknownEnterprise: the hotel belongs to no program, or to one that the caller's token is not for.
     """
-    asked = str(caller.mews_enterprise_id)
-    joined = (Enterprise.program == Program.id) & (Enterprise.mews_enterprise_id == asked)
-    programs: list[Any] = list(
-        Program.select(Program, Enterprise.id.alias("enterprise_id"), Enterprise.provider_enterprise_id)
-        .join(Enterprise, peewee.JOIN.LEFT_OUTER, on=joined)
-        .order_by(Program.id)
-        .objects()
-    )
-    home: Any = next((program for program in programs if program.enterprise_id), None)
-    if home is None and len(programs) == 1:
-        home = programs[0]
-    if home is None or caller.program not in (None, home.name):
+    known = _PROGRAMS.rows(mews_enterprise_id=str(caller.mews_enterprise_id))
+    home = next((row for row in known if row["enterprise_id"]), None)
+    if home is None and len(known) == 1:
+        home = known[0]
+    if home is None or caller.program not in (None, home["name"]):
         raise UnknownEnterprise("the enterprise is registered with no program of this caller")
-    is_named = caller.provider_enterprise_id in (None, home.provider_enterprise_id)
-    return Place(home, home.enterprise_id, is_recorded=bool(home.enterprise_id) and is_named)
+    enterprise_id, name = home.pop("enterprise_id"), home.pop("provider_enterprise_id")
+    is_named = caller.provider_enterprise_id in (None, name)
+    return Place(Program(**home), enterprise_id, is_recorded=bool(enterprise_id) and is_named)
 
 
 def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Program, int]:

@@ -1,0 +1,93 @@
+"""Queries that are built once and run with other values each time.
+
+Peewee takes longer to build the text of a query than a database to answer it. So the queries of a request are built
+when they are first needed, with places for their values.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import peewee
+
+from models.database import NamesField, UtcDateTimeField, database
+
+# What a database does not give back as its Python type by itself.
+_CONVERTED = (UtcDateTimeField, NamesField, peewee.BooleanField, peewee.DateField)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a value goes: its name, and what makes of it what the database takes."""
+
+    name: str
+    convert: Callable[[Any], Any] | None
+
+
+class _Built(NamedTuple):
+    sql: str
+    params: list
+    columns: list[tuple[str, Callable[[Any], Any] | None]]
+
+
+def given(name: str, field: peewee.Field | None = None) -> peewee.Value:
+    """Return a place in a query for a value that is named when the query is run.
+
+    Args:
+        name: of the value.
+        field: converts the value, where it is not of a type that databases take.
+    """
+    return peewee.Value(_Place(name, field.db_value if field else None), converter=False)
+
+
+def given_columns(table: type[peewee.Model], *names: str) -> dict[peewee.Field, peewee.Value]:
+    """Return places for the values of a row that is inserted, each by the name of its field."""
+    fields = [table._meta.fields[name] for name in names]
+    return {field: given(field.name, field if isinstance(field, _CONVERTED) else None) for field in fields}
+
+
+class Statement:
+    """One query.
+
+    Args:
+        build: returns the query with places for its values.
+    """
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+        self._built: dict[str, _Built] = {}
+
+    def run(self, **values: Any) -> Any:
+        """Run it with values by the names of their places, and return the cursor."""
+        built = self._for_this_database()
+        params = [_filled(param, values) if isinstance(param, _Place) else param for param in built.params]
+        return database.execute_sql(built.sql, params)
+
+    def rows(self, **values: Any) -> list[dict]:
+        """Run it, and return its rows by the names of fields."""
+        columns = self._for_this_database().columns
+        return [
+            {
+                name: convert(value) if convert and value is not None else value
+                for (name, convert), value in zip(columns, row, strict=True)
+            }
+            for row in self.run(**values).fetchall()
+        ]
+
+    def _for_this_database(self) -> _Built:
+        built = self._built.get(database.param)
+        if built is None:
+            query = self._build()
+            sql, params = query.sql()
+            columns = [_column(selected) for selected in query._returning or ()]
+            built = self._built[database.param] = _Built(sql, params, columns)
+        return built
+
+
+def _filled(place: _Place, values: dict) -> Any:
+    value = values[place.name]
+    return place.convert(value) if place.convert else value
+
+
+def _column(selected: Any) -> tuple[str, Callable[[Any], Any] | None]:
+    return selected.name, selected.python_value if isinstance(selected, _CONVERTED) else None
