@@ -13,9 +13,9 @@ import jsonschema_rs
 import orjson
 import structlog
 import yaml
+from starlette.datastructures import QueryParams
 
 from app import context, contract, edge, problems
-from app.bridge import Bridge
 from app.lanes import Door, Lanes
 from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handlers
 from app.probes import Probes
@@ -69,11 +69,10 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
         lifespan=lambda _: _lifespan([opened, probe], lanes, tokens, backend),
     )
     app.app.extensions["loyalty_backend"] = backend
-    app.replace_bridge(Bridge(app.app.wsgi_app, lanes))
     for base_path, api in contracts.items():
         adapt = functools.partial(_adapt, version=api.version, validate=settings.validate_responses)
         options = {"resolver": HandlerResolver(api, adapt), "ignore_unknown": settings.unknown_fields == "ignore"}
-        app.add_contract(api, base_path=base_path, **options)
+        app.add_contract(api, base_path=base_path, lanes=lanes, flask_app=app.app, **options)
     for name in stray_handlers(contracts.values()):
         log.warning("stray handler", function=name)
     return _with_edge(Door(app, lanes), contracts, functools.partial(check_health, probe, backend), settings)
@@ -189,34 +188,33 @@ def _backend_factory(name: str) -> Callable[[], Backend]:
 
 
 def _adapt(function: Callable, operation: contract.Operation, *, version: str, validate: bool) -> Callable:
-    """Make of a handler what connexion calls: it gets the parsed body and returns a response, whatever the media type.
+    """Make of a handler what gets the scope of a request, with its parsed body, and returns the answer as JSON.
 
-    An argument that is not called `body` stops connexion from parsing the JSON a second time. A handler gets only the
-    parameters that it takes: another version of the contract may have more.
+    A handler gets only the parameters that it takes: another version of the contract may have more.
     """
     taken = inspect.signature(function).parameters.values()
     names = {parameter.name for parameter in taken}
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
     passed = [parameter for parameter in operation.parameters if takes_all or parameter.argument in names]
 
-    def call(payload: Any = None) -> flask.Response:
-        state = context.of(flask.request.environ["asgi.scope"])
+    def call(scope: dict) -> bytes:
+        state = context.of(scope)
         flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
         flask.g.contract_version = version
-        arguments = {parameter.argument: _sent(parameter) for parameter in passed}
-        answer = function(**arguments, body=payload) if operation.body else function(**arguments)
+        arguments = {parameter.argument: _sent(parameter, scope) for parameter in passed}
+        answer = function(**arguments, body=state.payload) if operation.body else function(**arguments)
         if validate:
             _check_answer(operation, answer)
-        return flask.Response(orjson.dumps(answer), mimetype=contract.JSON)
+        return orjson.dumps(answer)
 
     return call
 
 
-def _sent(parameter: contract.Parameter) -> str | None:
+def _sent(parameter: contract.Parameter, scope: dict) -> str | None:
     """What this request has for a parameter; None if it was not sent."""
     if parameter.place == "query":
-        return flask.request.args.get(parameter.name)
-    return (flask.request.view_args or {})[parameter.name.replace("-", "_")]  # as connexion names it in a route
+        return QueryParams(scope["query_string"]).get(parameter.name)
+    return scope["path_params"][parameter.name.replace("-", "_")]  # as connexion names it in a route
 
 
 def _check_answer(operation: contract.Operation, answer: Any) -> None:

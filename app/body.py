@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from app import telemetry, wire
+from app import context, telemetry, wire
 from app.contract import Contract, Operation
 from app.validation import check
 
@@ -18,16 +18,12 @@ class BodyOperation:
         self._ignore_unknown = ignore_unknown
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
-        """Serve one request, whose body the next layers find parsed in connexion's context as `payload`."""
+        """Serve one request, whose body the handler finds parsed in the request's context."""
         body = await wire.read_body(receive)
         if body is None:
             return
-        scope["extensions"].setdefault("connexion_context", {})["payload"] = self._payload(scope, body)
-
-        async def replay() -> dict:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._next_app(scope, replay, send)
+        context.of(scope).payload = self._payload(scope, body)
+        await self._next_app(scope, receive, send)
 
     def _payload(self, scope: dict, body: bytes) -> Any:
         if self._operation.body is None:

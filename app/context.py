@@ -21,6 +21,7 @@ class RequestContext:
         operation: which operation of it was reached.
         token_name: the name of its valid bearer token.
         program: the only program that the token is for.
+        payload: the parsed and checked body, if the operation takes one.
         problem: the type of the problem answered with, for log and metrics.
         fields: further header fields of the answer, whatever it is.
     """
@@ -31,6 +32,7 @@ class RequestContext:
     operation: Operation | None = None
     token_name: str | None = None
     program: str | None = None
+    payload: Any = None
     problem: str | None = None
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
 

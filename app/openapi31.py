@@ -10,9 +10,9 @@ with warnings.catch_warnings():
     # Importing connexion imports starlette's test client, which warns of the httpx that connexion needs.
     warnings.simplefilter("ignore")
     import connexion
+import flask
 from connexion.exceptions import InvalidSpecification
 from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
-from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.main import API
 from connexion.middleware.routing import RoutingMiddleware
@@ -23,8 +23,9 @@ from connexion.spec import OpenAPISpecification
 from connexion.uri_parsing import OpenAPIURIParser
 
 from app.body import BodyOperation
-from app.bridge import Bridge
 from app.contract import Contract
+from app.handling import HandlerOperation
+from app.lanes import Lanes
 
 
 class MissingHandlers(Exception):
@@ -42,6 +43,23 @@ class _BodyAPI(RoutedAPI[BodyOperation]):
         return BodyOperation(self.next_app, self._contract, found, ignore_unknown=self._ignore_unknown)
 
 
+class _HandlerAPI(RoutedAPI[HandlerOperation]):
+    def __init__(self, *args: Any, contract: Contract, lanes: Lanes, flask_app: flask.Flask, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._contract, self._lanes, self._flask_app = contract, lanes, flask_app
+        self.add_paths()
+
+    def make_operation(self, operation: Any) -> HandlerOperation:
+        found = self._contract.operations[operation.operation_id]
+        return HandlerOperation(operation.function, self._lanes.of(found), self._flask_app)
+
+
+class HandlerMiddleware(RoutedMiddleware[_HandlerAPI]):
+    """The last: what comes after it, connexion's bridge to Flask by WSGI, is never reached."""
+
+    api_cls = _HandlerAPI
+
+
 class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
     """Stands where connexion's own request validation stood, which knows draft 4 and tells one error."""
 
@@ -53,7 +71,7 @@ def middlewares() -> list[Any]:
 
     Errors are told, answers checked and paths judged in `app.edge` and `app.application`, for the probes as well.
     """
-    return [RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, ContextMiddleware]
+    return [RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, HandlerMiddleware]
 
 
 class _NoParameters(OpenAPIURIParser):
@@ -104,10 +122,6 @@ class ContractApp(connexion.FlaskApp):
         self.middleware.apis.append(
             API(specification, base_path=base_path, **{**defaults, "contract": contract, **options})
         )
-
-    def replace_bridge(self, bridge: Bridge) -> None:
-        """Put another bridge between ASGI and Flask: connexion's has no size to set and hops threads five times."""
-        self._middleware_app.asgi_app = bridge
 
 
 class HandlerResolver(Resolver):

@@ -18,8 +18,8 @@ from uvicorn_worker import UvicornWorker
 
 from app import telemetry
 from app.application import create_app
-from app.bridge import TRANSPORT
 from app.edge import MOST_FIELDS
+from app.handling import TRANSPORT
 from app.settings import Settings
 
 # Beyond the limit for a problem document (LOYALTY_HEAD_LIMIT) a head is not even kept in memory.

@@ -1,11 +1,14 @@
 """What the generated schemas are made of: conversion between JSON and Python values, and no validation."""
 
 import datetime
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import marshmallow
 from marshmallow import fields
+
+MISSING = object()
 
 
 class OffsetDateTime(fields.AwareDateTime):
@@ -23,21 +26,91 @@ class OffsetDateTime(fields.AwareDateTime):
 
 
 class Schema(marshmallow.Schema):
-    """Base of the generated schemas.
+    """Base of the generated schemas, which convert and check nothing, and have no hooks.
 
     `load` turns a JSON object into a plain dict: names in snake_case, absent keys absent, unknown keys
     left out. It raises `marshmallow.ValidationError` for a value that its Python type cannot hold.
     `dump` takes such a dict, or an object with such attributes, and gives the contract's names in the
     contract's order. What is absent is left out, and so is None where the contract does not take null.
+
+    Most values of JSON are their Python values. These are passed on as they are, since a list of memberships has
+    hundreds; all others are converted by their fields.
     """
 
     class Meta:
         unknown = marshmallow.EXCLUDE
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Read one value of a dict or an object; what is None counts as missing, but for a nullable field.
+    def load(self, data: Any, **options: Any) -> Any:
+        """Return the dict of a JSON object.
 
-        Marshmallow's own reads the attribute of a dict that lacks the key: `items` would be the method.
+        Raises:
+            marshmallow.ValidationError: with the places of all values that cannot be converted.
         """
-        value = obj.get(attr, default) if isinstance(obj, Mapping) else getattr(obj, attr, default)
-        return default if value is None and not self.fields[attr].allow_none else value
+        try:
+            return self._loaded(data)
+        except marshmallow.ValidationError:
+            return super().load(data, **options)  # slower, and says of every value where it is
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:  # noqa: ARG002 (lists are fields of objects)
+        """Return the JSON object of a dict or of an object with attributes."""
+        is_mapping = isinstance(obj, Mapping)
+        dumped: dict[str, Any] = {}
+        for part in self._parts:
+            name = part.attribute
+            value = obj.get(name, MISSING) if is_mapping else getattr(obj, name, MISSING)
+            if type(value) is part.plain or (value is None and part.takes_null):
+                dumped[part.key] = value
+            elif value is not None and value is not MISSING:
+                dumped[part.key] = part.dump(value)
+        return dumped
+
+    def _loaded(self, data: Any) -> dict:
+        if not isinstance(data, dict):
+            raise marshmallow.ValidationError("no object")
+        return {
+            part.attribute: value if type(value := data[part.key]) is part.plain else part.load(value)
+            for part in self._parts
+            if part.key in data
+        }
+
+    @functools.cached_property
+    def _parts(self) -> list["_Part"]:
+        return [_part(name, field) for name, field in self.fields.items()]
+
+
+class _Part(NamedTuple):
+    """How the value of one field is converted; a value of the type `plain` needs no conversion."""
+
+    attribute: str
+    key: str
+    plain: type | None
+    takes_null: bool
+    load: Callable[[Any], Any]
+    dump: Callable[[Any], Any]
+
+
+_PLAIN = {fields.String: str, fields.Integer: int, fields.Boolean: bool}
+
+
+def _part(name: str, field: fields.Field) -> _Part:
+    key = field.data_key or name
+    load, dump = _conversions(name, field)
+    return _Part(name, key, _PLAIN.get(type(field)), field.allow_none, load, dump)
+
+
+def _conversions(name: str, field: fields.Field) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return what loads and what dumps a value of a field that is there."""
+    if type(field) is fields.Nested and not field.many and not field.allow_none:
+        schema: Any = field.schema
+        return schema._loaded, schema.dump
+    if type(field) is fields.List and not field.allow_none:
+        load, dump = _conversions(name, field.inner)
+        plain = _PLAIN.get(type(field.inner))
+        return functools.partial(_each, load, plain), functools.partial(_each, dump, plain)
+    return field.deserialize, lambda value: field._serialize(value, name, None)
+
+
+def _each(convert: Callable[[Any], Any], plain: type | None, values: Any) -> list:
+    if not isinstance(values, list):
+        raise marshmallow.ValidationError("no list")
+    return [value if type(value) is plain else convert(value) for value in values]
