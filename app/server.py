@@ -1,6 +1,7 @@
 """Gunicorn with uvicorn's worker: worker processes, signals, and the bounds that HTTP parsing needs."""
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -289,4 +290,6 @@ def _forget_metrics(_server: Any, worker: Any) -> None:
 def run(settings: Settings) -> None:
     """Serve until a signal ends it."""
     telemetry.configure_logging(settings.log_level)
+    gc.collect()
+    gc.freeze()  # what is imported stays: worker processes share its memory, and need not look through it
     Server(settings).run()

@@ -25,6 +25,12 @@ TRANSITIONS = {
 }
 NOT_FOUND = "notFound"
 LINKABLE = {Status.PENDING, Status.ENROLLED}
+# What an answer needs of a row, and what else is done with one.
+COLUMNS = (
+    *(Membership.id, Membership.member, Membership.provider_membership_id, Membership.membership_number),
+    *(Membership.status, Membership.tier, Membership.points, Membership.expires_at, Membership.expires_at_offset),
+    Membership.deeplink_url,
+)
 PERSONAL_FIELDS = tuple(
     name for name in Member._meta.fields if name not in ("id", "program", "key_version", "created_at")
 )
@@ -88,7 +94,7 @@ def _by_ids(count: int) -> Statement:
 
 
 def _living(*conditions: peewee.Expression) -> peewee.Select:
-    return Membership.select().where(
+    return Membership.select(*COLUMNS).where(
         Membership.program == given("program"), Membership.deleted_at.is_null(), *conditions
     )
 

@@ -9,8 +9,6 @@ from typing import IO, Any
 
 import click
 import inflection
-from rich.console import Console
-from rich.table import Table
 
 from app import settings
 from models import database, schema
@@ -76,6 +74,9 @@ def show(rows: Sequence[dict], *, as_json: bool, title: str, key: str) -> None:
     if not rows:
         click.echo(f"There are no {key}.", err=True)
         return
+    from rich.console import Console  # here, since `loyalty serve` would wait for it
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for column in rows[0]:
         table.add_column(column.replace("_", " "), overflow="fold")

@@ -1,7 +1,6 @@
 """How the house is built: who imports whom, what only the contract may say, and how large things may grow."""
 
 import ast
-import asyncio
 import configparser
 import copy
 import hashlib
@@ -18,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from app import contract
 from app.cli import COMMANDS
-from app.openapi31 import ContractApp, HandlerResolver, MissingHandlers, middlewares, stray_handlers
+from app.openapi31 import HandlerResolver, MissingHandlers, stray_handlers
 
 ROOT = Path(__file__).parents[2]
 OURS = {"app", "handlers", "models", "codegen", "tests"}
@@ -162,23 +161,6 @@ def test_modules_are_short():
 def test_connexion_is_touched_in_one_module():
     touching = {relative(path) for path in modules("app", "handlers", "models") if "connexion" in imported(path)}
     assert touching == {"app/openapi31.py"}
-    private = {relative(path) for path in modules("app") if "_middleware_app" in path.read_text()}
-    assert private == {"app/openapi31.py"}
-
-
-def test_connexion_calls_the_bridge_that_stands_in_its_private_attribute():
-    """It moves with a release of connexion: then `app.openapi31.ContractApp.replace_bridge` must follow."""
-    app = ContractApp(__name__, middlewares=middlewares())
-    assert hasattr(app._middleware_app, "asgi_app")
-    called = []
-
-    async def bridge(scope: dict, _receive: object, _send: object) -> None:
-        called.append(scope["path"])
-
-    app.replace_bridge(bridge)
-    scope = {"type": "http", "path": "/anywhere", "extensions": {"connexion_context": {}}}
-    asyncio.run(app._middleware_app(scope, None, None))
-    assert called == ["/anywhere"]
 
 
 LOCKS = {"requirements.lock": ["development"], "bench/requirements.lock": ["bench"]}

@@ -67,7 +67,7 @@ SCANS = [
 
 @pytest.fixture(scope="session")
 def crowded(engine: str, make_database: Callable[[str], str]) -> str:
-    """A database with many members in two programs, of which the planner knows what it knows in life: SQLite's, nothing."""
+    """A database with many members in two programs, and planners that know what they know in life, SQLite's nothing."""
     url = make_database(engine)
     support.prepare(url)
     now = system_clock()

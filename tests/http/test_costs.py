@@ -1,0 +1,102 @@
+"""What a request costs in statements and in memory, which noise does not change; `make bench` measures its time."""
+
+import collections
+import contextlib
+import threading
+import tracemalloc
+import uuid
+from collections.abc import Iterator
+from unittest import mock
+
+import peewee
+import pytest
+
+from models.clock import system_clock
+from tests import support
+from tests.support import GUEST
+
+LIST = 100
+CUSTOMER = str(uuid.UUID(int=7, version=4))
+# Statements beside the beginning and end of a transaction: the hotel and its program are always the first.
+STATEMENTS = {
+    "search by e-mail": ["SELECT", "SELECT"],
+    "search by name": ["SELECT", "SELECT"],
+    "enroll": ["SELECT", "SELECT", "INSERT", "INSERT", "INSERT"],
+    "enroll again": ["SELECT", "SELECT"],
+    "list": ["SELECT", "SELECT"],
+    "link": ["SELECT", "SELECT", "INSERT", "INSERT"],
+    "link again": ["SELECT", "SELECT", "INSERT"],
+    "unlink": ["SELECT", "SELECT", "DELETE", "INSERT"],
+}
+# KiB that are held at once, in this process, with the client that asks: twice what was measured.
+MOST_KIB = {"search by e-mail": 200, "search by name": 300, "enroll": 200, "link": 200, "list": 400}
+
+
+@pytest.fixture
+def server(database_url) -> Iterator[support.Server]:
+    token = support.prepare(database_url)
+    with support.threaded(database_url, token, system_clock, validate_responses=False) as running:
+        yield running
+
+
+def calls(server: support.Server) -> dict:
+    """What is measured, by its name; each is to be called in this order."""
+    known = [
+        server.enroll(GUEST | {"email": f"{number}@example.com"}).json()["membership"]["providerMembershipId"]
+        for number in range(LIST)
+    ]
+    new = GUEST | {"email": "new@example.com"}
+    return {
+        "search by e-mail": lambda: server.search({"email": "7@example.com"}),
+        "search by name": lambda: server.search({name: GUEST[name] for name in ("firstName", "lastName")}),
+        "enroll": lambda: server.enroll(new),
+        "enroll again": lambda: server.enroll(new),
+        "list": lambda: server.list(known),
+        "link": lambda: server.link(known[0], True, CUSTOMER),
+        "link again": lambda: server.link(known[0], True, CUSTOMER),
+        "unlink": lambda: server.link(known[0], False, CUSTOMER),
+    }
+
+
+@contextlib.contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect the first words of what the threads of requests ask of the database, without transactions' own."""
+    seen: list[str] = []
+    execute = peewee.Database.execute_sql
+
+    def note(self: peewee.Database, sql: str, *arguments: object, **options: object) -> object:
+        word = sql.split()[0]
+        if threading.current_thread().name.startswith(("staff", "bulk")) and word not in ("BEGIN", "COMMIT"):
+            seen.append(word)
+        return execute(self, sql, *arguments, **options)
+
+    with mock.patch.object(peewee.Database, "execute_sql", note):
+        yield seen
+
+
+def test_statements_of_each_operation(server):
+    asked = calls(server)
+    told = {}
+    for name, call in asked.items():
+        with statements() as seen:
+            assert call().status_code == 200
+        told[name] = list(seen)
+    assert told == STATEMENTS
+
+
+def test_memory_of_each_operation(server):
+    asked = calls(server)
+    held = collections.Counter()
+    for call in asked.values():  # whatever is kept from the first time on
+        call()
+    tracemalloc.start()
+    try:
+        for name in MOST_KIB:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            assert asked[name]().status_code == 200
+            held[name] = (tracemalloc.get_traced_memory()[1] - before) // 1024
+    finally:
+        tracemalloc.stop()
+    assert {name: kib for name, kib in held.items() if kib > MOST_KIB[name]} == {}
+    assert held["list"] > held["link"]  # else nothing was measured
