@@ -1,7 +1,6 @@
 """Memberships: what they are now, listing, linking, and every change of their status."""
 
 import datetime
-import functools
 import operator
 import uuid
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from models.database import database, transaction
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
-from models.statements import Statement, given, given_columns
+from models.statements import Statement, any_of, given, given_columns
 from models.tables import Link, Member, Membership, Program
 
 # From which status an operator's command may lead to which.
@@ -73,7 +72,7 @@ def with_offset(moment: datetime.datetime | None, minutes: int | None) -> dateti
 def list_memberships(program: Program, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
     """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`."""
     asked = list(dict.fromkeys(provider_membership_ids))
-    known = {row["provider_membership_id"]: row for row in _memberships_by_id(program, asked)}
+    known = {row["provider_membership_id"]: row for row in _LISTED.rows(program=program.id, ids=asked)}
     return [
         describe(known[identifier], now)
         if identifier in known
@@ -82,21 +81,13 @@ def list_memberships(program: Program, provider_membership_ids: Sequence[str], n
     ]
 
 
-def _memberships_by_id(program: Program, identifiers: list[str]) -> list[dict]:
-    values = {f"id{number}": identifier for number, identifier in enumerate(identifiers)}
-    return _by_ids(len(identifiers)).rows(program=program.id, **values)
-
-
-@functools.lru_cache(256)
-def _by_ids(count: int) -> Statement:
-    places = [given(f"id{number}") for number in range(count)]
-    return Statement(lambda: _living(Membership.provider_membership_id.in_(places)))
-
-
 def _living(*conditions: peewee.Expression) -> peewee.Select:
     return Membership.select(*COLUMNS).where(
         Membership.program == given("program"), Membership.deleted_at.is_null(), *conditions
     )
+
+
+_LISTED = Statement(lambda: _living(any_of(Membership.provider_membership_id, "ids")))
 
 
 @retry_on_conflict

@@ -4,6 +4,7 @@ Peewee takes longer to build the text of a query than a database to answer it. S
 when they are first needed, with places for their values.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,6 +39,19 @@ def given(name: str, field: peewee.Field | None = None) -> peewee.Value:
         field: converts the value, where it is not of a type that databases take.
     """
     return peewee.Value(_Place(name, field.db_value if field else None), converter=False)
+
+
+def any_of(column: peewee.Field, name: str) -> peewee.Expression:
+    """Return the condition that a column has one of the values of a list, in one place however long the list is.
+
+    Args:
+        column: of texts.
+        name: of the list.
+    """
+    if isinstance(database.obj, peewee.SqliteDatabase):
+        values = peewee.SQL("(SELECT value FROM json_each(?))", [_Place(name, json.dumps)])
+        return peewee.Expression(column, peewee.OP.IN, values)
+    return peewee.Expression(column, peewee.OP.EQ, peewee.SQL("ANY(%s)", [_Place(name, None)]))
 
 
 def given_columns(table: type[peewee.Model], *names: str) -> dict[peewee.Field, peewee.Value]:
