@@ -69,7 +69,8 @@ def parse(body: bytes) -> Any:
     """
     try:
         value = orjson.loads(body)
-        if b'"' in body:  # orjson takes the last of two equal names
+        # orjson takes the last of two equal names. Each has a colon: are there no more than names, none was left out.
+        if body.count(b":") != _count_names(value):
             json.loads(body, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
     except _RepeatedName:
         raise Problem(BAD_REQUEST, FIELDS_DETAIL, [_repeated()]) from None
@@ -80,6 +81,14 @@ def parse(body: bytes) -> Any:
     if b"\\u0000" in body:
         _refuse_nul(value)
     return value
+
+
+def _count_names(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_count_names(item) for item in value.values() if isinstance(item, dict | list))
+    if isinstance(value, list):
+        return sum(_count_names(item) for item in value if isinstance(item, dict | list))
+    return 0
 
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:

@@ -73,13 +73,14 @@ class Statement:
 
     def run(self, **values: Any) -> Any:
         """Run it with values by the names of their places, and return the cursor."""
-        built = self._for_this_database()
+        opened = database.obj  # each look through the proxy costs as much again
+        built = self._for_this(opened)
         params = [_filled(param, values) if isinstance(param, _Place) else param for param in built.params]
-        return database.execute_sql(built.sql, params)
+        return opened.execute_sql(built.sql, params)
 
     def rows(self, **values: Any) -> list[dict]:
         """Run it, and return its rows by the names of fields."""
-        columns = self._for_this_database().columns
+        columns = self._for_this(database.obj).columns
         return [
             {
                 name: convert(value) if convert and value is not None else value
@@ -88,13 +89,13 @@ class Statement:
             for row in self.run(**values).fetchall()
         ]
 
-    def _for_this_database(self) -> _Built:
-        built = self._built.get(database.param)
+    def _for_this(self, opened: peewee.Database) -> _Built:
+        built = self._built.get(opened.param)
         if built is None:
             query = self._build()
             sql, params = query.sql()
             columns = [_column(selected) for selected in query._returning or ()]
-            built = self._built[database.param] = _Built(sql, params, columns)
+            built = self._built[opened.param] = _Built(sql, params, columns)
         return built
 
 

@@ -5,12 +5,13 @@ that writes first waits here: threads of a process in line, processes by a lock 
 """
 
 import contextlib
+import fcntl
+import os
 import pathlib
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-
-from filelock import FileLock, Timeout
 
 from models.errors import DatabaseBusy
 
@@ -29,6 +30,8 @@ class WriterQueue:
         self._path = path
         self._patience = patience
         self._first_in_line = threading.Lock()
+        self._file: int | None = None
+        self._process = 0
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -41,12 +44,31 @@ class WriterQueue:
         if not self._first_in_line.acquire(timeout=self._patience):
             raise _too_long()
         try:
-            with FileLock(self._path, timeout=max(0, give_up - time.monotonic()), poll_interval=POLL_SECONDS):
+            file = self._opened()
+            _lock(file, give_up)
+            try:
                 yield
-        except Timeout:
-            raise _too_long() from None
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
         finally:
             self._first_in_line.release()
+
+    def _opened(self) -> int:
+        """Return the lock file, open in this process: a child's copy of its parent's would share the parent's lock."""
+        if self._file is None or self._process != os.getpid():
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._process = os.getpid()
+            weakref.finalize(self, os.close, self._file)
+        return self._file
+
+
+def _lock(file: int, give_up: float) -> None:
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.monotonic() > give_up:
+            raise _too_long()
+        time.sleep(POLL_SECONDS)
 
 
 def _too_long() -> DatabaseBusy:
