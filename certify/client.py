@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,7 @@ class Client:
         content: bytes | None = None,
         patient: bool = True,
         observed: bool = True,
+        shown: Collection[str] = (),
     ) -> Answer:
         """Send a request and return its answer.
 
@@ -119,6 +120,7 @@ class Client:
             content: the body as bytes.
             patient: wait as a 429 asks for, and send again.
             observed: have the answer looked at as one of an operation.
+            shown: fields of the answer that may be shown though the kit has not seen their values before.
 
         Raises:
             Silence: no answer came.
@@ -133,7 +135,7 @@ class Client:
         if content is None:
             content = json.dumps(body, ensure_ascii=False).encode()
         for _ in range(MOST_WAITS):
-            answer = self._send(method, path, sent, content, body)
+            answer = self._send(method, path, sent, content, body, shown)
             if observed:
                 self._observe(answer)
             seconds = _retry_after(answer)
@@ -142,7 +144,9 @@ class Client:
             self._wait(seconds)
         return answer
 
-    def _send(self, method: str, path: str, headers: dict[str, str], content: bytes, body: Any) -> Answer:
+    def _send(
+        self, method: str, path: str, headers: dict[str, str], content: bytes, body: Any, shown: Collection[str]
+    ) -> Answer:
         began = time.perf_counter()
         try:
             came = self._http.request(method, f"{self.base_url}{path}", headers=headers, content=content)
@@ -155,7 +159,7 @@ class Client:
             self._masker.sent(content),
             came.status_code,
             self._masker.headers(came.headers),
-            self._masker.came(came.content, body),
+            self._masker.came(came.content, body, shown),
             time.perf_counter() - began,
         )
         with self._lock:

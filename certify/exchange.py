@@ -21,7 +21,7 @@ _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[^\s@<>\"'(),;:]+")
 _NUMBER = re.compile(r"\+?\d[\d ()./-]{5,}\d")
 # What XML 1.0 cannot hold, and no report needs.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-LONGEST_BODY = 3000
+LONGEST_BODY = 1500
 
 
 @dataclass(frozen=True)
@@ -90,29 +90,30 @@ class Masker:
             text = text.replace(token, shown)
         return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
-    def came(self, content: bytes, sent: Any = None) -> str:
+    def came(self, content: bytes, sent: Any = None, shown: Collection[str] = ()) -> str:
         """Return an answer's body, masked and cut to a length that can be read.
 
         Args:
             content: the answer's body.
             sent: the parsed body of the request, whose texts may be shown in the answer to it.
+            shown: further fields that may be shown in this answer.
         """
-        known = set(texts(sent))
+        known, fields = set(texts(sent)), SHOWN_FIELDS | set(shown)
         try:
             body = json.loads(content)
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict | list):
             return f"({len(content):,} bytes that are no JSON object, not shown)" if content else ""
-        shown = self.text(json.dumps(self._masked(body, "", known), ensure_ascii=False, indent=2), known)
+        shown = self.text(json.dumps(self._masked(body, "", known, fields), ensure_ascii=False, indent=2), known)
         return shown if len(shown) <= LONGEST_BODY else f"{shown[:LONGEST_BODY]}\n... ({len(shown):,} characters)"
 
-    def _masked(self, node: Any, field: str, known: Collection[str]) -> Any:
+    def _masked(self, node: Any, field: str, known: Collection[str], fields: Collection[str]) -> Any:
         if isinstance(node, dict):
-            return {name: self._masked(value, name, known) for name, value in node.items()}
+            return {name: self._masked(value, name, known, fields) for name, value in node.items()}
         if isinstance(node, list):
-            return [self._masked(value, field, known) for value in node]
-        if node is None or isinstance(node, bool) or field in SHOWN_FIELDS or node in self._known or node in known:
+            return [self._masked(value, field, known, fields) for value in node]
+        if node is None or isinstance(node, bool) or field in fields or node in self._known or node in known:
             return node
         return _NUMBER.sub(MASK, node) if field in SENTENCES and isinstance(node, str) else MASK
 

@@ -33,7 +33,7 @@ class Record:
     Attributes:
         checked: how often it was looked at.
         missed: how often it was missed.
-        findings: a few of the misses, each told differently.
+        findings: a few of the misses, each another one.
         skipped: why it was not to be looked at.
         broken_off: why it could not be looked at.
     """
@@ -60,8 +60,8 @@ class Judge:
             record.checked += 1
             if not holds:
                 record.missed += 1
-                known = {finding.told for finding in record.findings}
-                if told not in known and len(record.findings) < MOST_SAMPLES:
+                known = {finding.pointer or finding.told for finding in record.findings}
+                if (pointer or told) not in known and len(record.findings) < MOST_SAMPLES:
                     record.findings.append(Finding(told, exchanges, pointer))
         return holds
 

@@ -3,7 +3,6 @@
 import datetime
 import enum
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +86,9 @@ class Report:
         """Return the rows of a flow."""
         return [row for row in self.rows if row.requirement.flow is flow]
 
-    def with_result(self, *results: Result) -> list[Row]:
-        """Return the rows with one of these results, in order."""
+    def to_look_at(self) -> list[Row]:
+        """Return the rows that someone should look at: the failures, then advice, then what was not judged."""
+        results = (Result.FAILED, Result.ADVICE, Result.NOT_JUDGED)
         return [row for result in results for row in self.rows if row.result is result]
 
     def counts(self, rows: list[Row] | None = None) -> dict[Result, int]:
@@ -99,9 +99,20 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0 if everything passed that binds, 1 if something did not, 2 if something could not be judged."""
-        if self.with_result(Result.FAILED):
+        counts = self.counts()
+        if counts[Result.FAILED]:
             return 1
-        return 2 if self.with_result(Result.NOT_JUDGED) else 0
+        return 2 if counts[Result.NOT_JUDGED] else 0
+
+    @property
+    def verdict(self) -> str:
+        """What the exit code means, in one sentence."""
+        counts = self.counts()
+        if counts[Result.FAILED]:
+            return f"Not passed: {counts[Result.FAILED]} of {len(self.rows)} requirements are missed."
+        if counts[Result.NOT_JUDGED]:
+            return f"Not judged: {counts[Result.NOT_JUDGED]} of {len(self.rows)} requirements could not be looked at."
+        return f"Passed: {counts[Result.PASSED]} requirements are kept, with {counts[Result.ADVICE]} pieces of advice."
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -109,7 +120,7 @@ class Report:
             "kit": {"name": "loyalty certify", "version": self.version},
             "server": {"base_url": self.options.base_url, "absent": [str(flow) for flow in self.options.absent]},
             "spec": {
-                "title": self.spec.document["info"]["title"],
+                "title": self.spec.title,
                 "version": self.spec.contract.version,
                 "sha256": self.spec.checksum,
                 "is_vendored": self.spec.is_vendored,
@@ -160,10 +171,3 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
         "seconds": round(exchange.seconds, 3),
         "curl": exchange.curl,
     }
-
-
-def told_of(row: Row) -> Iterator[str]:
-    """Yield what is said of a row in one line each: its misses, or why it was not judged."""
-    yield from (finding.told for finding in row.findings)
-    if row.why:
-        yield row.why

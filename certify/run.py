@@ -79,6 +79,8 @@ def _ask(play: Play) -> None:
     """Find out whether the server answers, and takes the token anywhere."""
     statuses = []
     requests = harmless(play)
+    if not requests:
+        raise CannotJudge("Every feature was declared absent, so nothing is left to judge.")
     others = {flow: body for flow, body in requests.items() if flow is not Flow.ENROLL}  # which leaves a guest behind
     for flow, body in (others or requests).items():
         operation = play.spec.operation(flow)

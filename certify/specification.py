@@ -73,6 +73,11 @@ class Specification:
                     f"{path} has no operation that takes {CARRIES[flow]}: if that is right, add --without {flow}."
                 )
 
+    @property
+    def title(self) -> str:
+        """The document's title and version."""
+        return f"{self.document['info']['title']} {self.contract.version}"
+
     def _operations_of(self, flow: Flow) -> list[contract.Operation]:
         every = self.contract.operations.values()
         checkout = [found for found in every if "checkout" in f"{found.operation_id}{found.path}".lower()]
@@ -161,10 +166,9 @@ def _of_nearest_shape(error: jsonschema_rs.ValidationError) -> Iterator[jsonsche
 
 def _fault(error: jsonschema_rs.ValidationError) -> Fault:
     kind: Any = error.kind
-    told = {name: value for name, value in kind.as_dict().items() if name not in ("value", "context")}
-    asked = "; ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in told.items()
-    )
+    asked = [value for name, value in kind.as_dict().items() if name not in ("value", "context")]
+    told = "; ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in asked)
     place = tuple(error.instance_path)
     pointer = "#/" + "/".join(_escaped(str(step)) for step in error.schema_path)
-    return Fault(place, pointer, f"{fragment(place)} breaks {kind.name}" + (f" ({asked})" if asked else ""))
+    where = fragment(place) if place else "The body"
+    return Fault(place, pointer, f"{where} breaks the spec's {kind.name}" + (f": {told}" if told else ""))
