@@ -7,7 +7,7 @@ BENCH_INSTALLED := .venv/.installed-bench
 PGBOUNCER := .venv/pgbouncer
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test test-pgbouncer check lint types audit generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
+.PHONY: help install run test test-pgbouncer certify check lint types audit generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: $(INSTALLED) ## Run all tests, on SQLite and on a Postgres of their own.
 	$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/resilience
 	$(BIN)/python -m pytest -q tests/resilience
 
+certify: $(INSTALLED) ## Judge the server at URL=... by the contract (docs/certify.md); ARGS=--help tells what else it can do.
+	@$(BIN)/loyalty certify $(if $(URL),--base-url "$(URL)") $(ARGS)
+
 $(PGBOUNCER)/pgbouncer: .ci/pgbouncer $(INSTALLED)
 	.ci/pgbouncer $(PGBOUNCER)
 	@touch $@
@@ -39,7 +42,7 @@ lint: $(INSTALLED) ## Check style, known dangers (bandit), that generated code i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m codegen --check
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app handlers models codegen bench
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app handlers models codegen certify bench
 
 types: $(INSTALLED) ## Check types.
 	$(BIN)/mypy
@@ -78,5 +81,5 @@ weights: $(BENCH_INSTALLED) ## Estimate what agreement in names and places is wo
 	@$(BIN)/python -m bench.weights --write
 
 lock: $(INSTALLED) ## Renew requirements.lock, and with it bench/requirements.lock, within the ranges of setup.cfg.
-	$(COMPILE) --extra development -o requirements.lock
+	$(COMPILE) --extra certify --extra development -o requirements.lock
 	$(COMPILE) --extra bench --constraint requirements.lock -o bench/requirements.lock

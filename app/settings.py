@@ -14,7 +14,7 @@ PREFIX = "LOYALTY_"
 # By this variable worker processes share their metrics. It counts when prometheus_client is first imported.
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 # Client-side variables (tests, certification) that the server knows as such and does not read.
-RESERVED = {"LOYALTY_TOKEN"}
+RESERVED = {"LOYALTY_TOKEN", "LOYALTY_SECOND_TOKEN"}
 _CONVERTERS: dict[Any, type[fields.Field]] = {
     str: fields.String,
     int: fields.Integer,

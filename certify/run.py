@@ -1,0 +1,123 @@
+"""One run of the kit: asks whether there is anything to judge, plays the scenarios, and returns the report."""
+
+import datetime
+import random
+from collections.abc import Callable
+
+import httpx
+
+import certify.scenarios  # noqa: F401 (puts the scenarios into the list)
+from certify import requirements
+from certify.client import Client, ServerAway, Silence
+from certify.exchange import Masker
+from certify.guests import Guests
+from certify.judge import Judge
+from certify.observers import Observer
+from certify.play import BrokenOff, Options, Play
+from certify.report import Report
+from certify.requirements import Flow
+from certify.scenario import SCENARIOS, Scenario
+from certify.scenarios.every import harmless
+from certify.specification import Specification
+
+REFUSED = (401, 403)
+
+
+class CannotJudge(Exception):
+    """There is nothing to judge; the text is one sentence that says why, and what to do."""
+
+
+# Is told what is being played, the how manieth step of how many that is.
+Progress = Callable[[str, int, int], None]
+
+
+def certify_server(
+    options: Options,
+    spec: Specification,
+    *,
+    time_budget: float = 0,
+    strict: bool = False,
+    seed: int | None = None,
+    progress: Progress = lambda _title, _step, _steps: None,
+) -> Report:
+    """Play every scenario against a server and return what was found.
+
+    Args:
+        options: where the server is, and what its provider says of it.
+        spec: the contract to judge by.
+        time_budget: seconds for generated requests; 0 leaves them out.
+        strict: a miss of what is our reading is a failure too.
+        seed: of the generated requests; None makes new ones.
+        progress: is told what is being played.
+
+    Raises:
+        CannotJudge: the server cannot be reached, refuses the token everywhere, or went away.
+    """
+    began = datetime.datetime.now(datetime.UTC)
+    judge = Judge(requirements.load().values())
+    masker = Masker({options.second_token: "$LOYALTY_SECOND_TOKEN", options.token: "$LOYALTY_TOKEN"})
+    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
+    seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
+    guests = Guests(random.Random(f"{seed} {began}"))  # noqa: S311 (and no run shall meet another's)
+    play = Play(options, spec, judge, client, guests, masker)
+    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
+    steps = len(scenarios) + 1
+    try:
+        _ask(play)
+        for step, scenario in enumerate(scenarios):
+            progress(scenario.title, step, steps)
+            _play(play, scenario)
+        _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
+    except ServerAway as error:
+        raise CannotJudge(str(error)) from None
+    finally:
+        client.close()
+    return Report(play, began=began, strict=strict, seed=seed)
+
+
+def _ask(play: Play) -> None:
+    """Find out whether the server answers, and takes the token anywhere."""
+    statuses = []
+    requests = harmless(play)
+    if not requests:
+        raise CannotJudge("Every feature was declared absent, so nothing is left to judge.")
+    others = {flow: body for flow, body in requests.items() if flow is not Flow.ENROLL}  # which leaves a guest behind
+    for flow, body in (others or requests).items():
+        operation = play.spec.operation(flow)
+        try:
+            statuses.append(play.client.call(operation.method, operation.path, body, observed=False).status)
+        except Silence as silence:
+            raise CannotJudge(
+                f"The server at {play.options.base_url} cannot be reached: {silence} See whether it runs there."
+            ) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise CannotJudge(f"{play.options.base_url} is no address: give one with http:// or https://.") from None
+    if all(status in REFUSED for status in statuses):
+        raise CannotJudge(
+            f"The server at {play.options.base_url} refuses the token for every operation: "
+            "give the one that Mews would send, with --token or in LOYALTY_TOKEN."
+        )
+
+
+def _play(play: Play, scenario: Scenario) -> None:
+    absent = [flow for flow in scenario.needs if flow in play.options.absent]
+    if absent:
+        for name in scenario.judges:
+            play.judge.skip(name, f"The feature {', '.join(absent)} was declared absent.")
+        return
+    try:
+        scenario.play(play)
+    except BrokenOff as error:
+        play.judge.break_off(scenario.judges, str(error))
+
+
+def _generate(play: Play, time_budget: float, seed: int, progress: Callable[[str], None]) -> None:
+    names = [found.name for found in requirements.load().values() if found.flow is Flow.GENERATED]
+    if time_budget <= 0:
+        for name in names:
+            play.judge.skip(name, "There was no time for generated requests (--time-budget 0).")
+        return
+    progress("Generated requests")
+    from certify.generated import judge_generated  # which takes a second to import
+
+    judge_generated(play, time_budget, seed, progress)

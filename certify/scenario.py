@@ -1,0 +1,99 @@
+"""A scenario plays one piece of a flow and judges some requirements by it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from certify import problems
+from certify.client import Answer
+from certify.play import Play
+from certify.requirements import Flow
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One piece of a flow.
+
+    Attributes:
+        flow: that it belongs to.
+        judges: the requirements that it looks at, beside those that every answer is looked at for.
+        needs: the flows whose operations it calls; it is left out where one is declared absent.
+        play: plays it.
+    """
+
+    flow: Flow
+    judges: tuple[str, ...]
+    needs: tuple[Flow, ...]
+    play: Callable[[Play], None]
+
+    @property
+    def title(self) -> str:
+        """What it plays, in one sentence."""
+        return (self.play.__doc__ or "").strip().partition("\n")[0]
+
+
+SCENARIOS: list[Scenario] = []
+
+
+def scenario(
+    flow: Flow, *judges: str, needs: tuple[Flow, ...] = ()
+) -> Callable[[Callable[[Play], None]], Callable[[Play], None]]:
+    """Make a function a scenario of a flow that judges these requirements, and calls the operations of `needs` too."""
+    own = (flow,) if flow in (Flow.SEARCH, Flow.ENROLL, Flow.LIST, Flow.LINK) else ()
+
+    def put(play: Callable[[Play], None]) -> Callable[[Play], None]:
+        SCENARIOS.append(Scenario(flow, judges, tuple(dict.fromkeys((*own, *needs))), play))
+        return play
+
+    return put
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A request with one wrong field.
+
+    Attributes:
+        requirement: that it is refused with 400.
+        what: is wrong, as the beginning of a sentence.
+        body: of the request.
+        at: the wrong field as a plain pointer, `/customer/email`.
+        kinds: the field-level types that Mews publishes for what is wrong there.
+        points: the requirement that errors, where there are any, point at the wrong field.
+    """
+
+    requirement: str
+    what: str
+    body: dict
+    at: str
+    kinds: tuple[str, ...]
+    points: str = "errors-point-at-the-field"
+
+
+def expect_refusal(play: Play, flow: Flow, wrong: Wrong) -> Answer | None:
+    """Send a wrong request, judge its refusal and return the answer; send nothing where the spec allows it."""
+    if play.spec.takes(flow, wrong.body):
+        return None
+    answer = play.call(flow, wrong.body)
+    told = f"{wrong.what} at #{wrong.at} is answered with {answer.status}, and not with 400."
+    if not play.check(wrong.requirement, answer.status == 400, told, answer):
+        return answer
+    listed = named_errors(answer)
+    if listed:
+        told = f"{wrong.what} at #{wrong.at} is not where the errors point."
+        play.check(wrong.points, wrong.at in {pointer for _, pointer in listed}, told, answer)
+    told = f"{wrong.what} at #{wrong.at} is not listed as {' or '.join(wrong.kinds)}."
+    play.check("errors-name-the-fault", any((kind, wrong.at) in listed for kind in wrong.kinds), told, answer)
+    return answer
+
+
+def expect_missing_fields_refused(play: Play, flow: Flow, body: dict) -> None:
+    """Leave out each field that the spec requires of a request, one at a time, and judge the refusals."""
+    for name in play.spec.schema_of(flow).get("required", ()):
+        without = {key: value for key, value in body.items() if key != name}
+        requirement = f"{flow}-missing-field-refused"
+        expect_refusal(play, flow, Wrong(requirement, "A missing field", without, f"/{name}", (problems.REQUIRED,)))
+
+
+def named_errors(answer: Answer) -> set[tuple[str, str]]:
+    """Return the errors of fields that an answer lists, as pairs of the type's name and the plain pointer."""
+    listed = problems.errors(answer.body)
+    return {(problems.name(error.get("type")), problems.plain(error.get("pointer"))) for error in listed}

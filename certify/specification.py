@@ -1,0 +1,174 @@
+"""The contract that a server is judged by: the vendored one or the partner's file, and what the kit asks of it."""
+
+import hashlib
+import pathlib
+import urllib.parse
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+import yaml
+
+from app import contract
+from certify.requirements import FEATURES, Flow, Requirement
+from codegen.comparison import documents
+
+# What the request of each flow's operation carries. A spec may name its operations as it likes.
+CARRIES = {
+    Flow.SEARCH: "memberFilter",
+    Flow.ENROLL: "customer",
+    Flow.LIST: "providerMembershipIds",
+    Flow.LINK: "providerMembershipId",
+}
+_EXCERPT_LINES = 14
+
+
+class UnusableSpec(Exception):
+    """The file is no contract that the kit can judge by; the text is one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where a body breaks its schema, without the value that does.
+
+    Attributes:
+        place: of the value in the body.
+        pointer: of the keyword in the spec.
+        told: what the schema asks for.
+    """
+
+    place: tuple[str | int, ...]
+    pointer: str
+    told: str
+
+
+class Specification:
+    """An OpenAPI document with the operations of the flows.
+
+    Args:
+        path: of the YAML or JSON file.
+        absent: the flows that the provider declared absent, and that the document may lack.
+
+    Raises:
+        UnusableSpec: it is no OpenAPI 3.1 document, or lacks the operation of a flow.
+    """
+
+    def __init__(self, path: pathlib.Path = contract.SPECIFICATION, absent: Collection[Flow] = ()) -> None:
+        try:
+            self.document = documents.load(path)
+            self.contract = contract.Contract(self.document)
+        except (documents.NotOpenAPI, contract.NameClash) as error:
+            raise UnusableSpec(str(error)) from None
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise UnusableSpec(f"{path} cannot be read as a contract ({type(error).__name__}).") from None
+        self.path = path
+        self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.is_vendored = self.checksum == hashlib.sha256(contract.SPECIFICATION.read_bytes()).hexdigest()
+        self.operations = {flow: self._operations_of(flow) for flow in FEATURES}
+        lacking = [flow for flow, found in self.operations.items() if not found and flow in CARRIES]
+        for flow in lacking:
+            if flow not in absent:
+                raise UnusableSpec(
+                    f"{path} has no operation that takes {CARRIES[flow]}: if that is right, add --without {flow}."
+                )
+
+    @property
+    def title(self) -> str:
+        """The document's title and version."""
+        return f"{self.document['info']['title']} {self.contract.version}"
+
+    def _operations_of(self, flow: Flow) -> list[contract.Operation]:
+        every = self.contract.operations.values()
+        checkout = [found for found in every if "checkout" in f"{found.operation_id}{found.path}".lower()]
+        if flow not in CARRIES:
+            return checkout
+        taking = [found for found in every if CARRIES[flow] in self.contract.resolve(found.body_schema)["properties"]]
+        return [found for found in taking if found not in checkout][:1]
+
+    def operation(self, flow: Flow) -> contract.Operation:
+        """Return the operation of a flow that the document has."""
+        return self.operations[flow][0]
+
+    def flow_of(self, method: str, path: str) -> Flow | None:
+        """Return the flow that the operation at a method and path belongs to."""
+        found = self.contract.operations_at(path).get(method)
+        return next((flow for flow, operations in self.operations.items() if found in operations), None)
+
+    def takes(self, flow: Flow, body: Any) -> bool:
+        """Tell whether the spec allows a request body."""
+        validator = self.operation(flow).body
+        return validator is None or validator.is_valid(body)
+
+    def schema_of(self, flow: Flow, *names: str) -> dict:
+        """Return the schema of a property of a flow's request, below properties of those names; {} if it has none."""
+        schema = self.contract.resolve(self.operation(flow).body_schema)
+        for name in names:
+            schema = self.contract.resolve(schema.get("properties", {}).get(name, {}))
+        return schema
+
+    def faults(self, operation: contract.Operation, body: Any) -> list[Fault]:
+        """Return where the body of a 200 breaks its schema; where the spec has several shapes, of the nearest."""
+        if operation.answer is None:
+            return []
+        return [_fault(error) for found in operation.answer.iter_errors(body) for error in _of_nearest_shape(found)]
+
+    def pointer_to(self, requirement: Requirement) -> str:
+        """Return where the document speaks of a requirement, or of the nearest thing above it that it has."""
+        if requirement.spec.startswith("#"):
+            return self._existing(requirement.spec.removeprefix("#/").split("/"))
+        found = self.operations.get(requirement.flow)
+        if not found:
+            return "#/paths"
+        steps = ["paths", found[0].path, found[0].method.lower(), *requirement.spec.split("/")]
+        return self._existing([_escaped(step) for step in steps])
+
+    def _existing(self, steps: list[str]) -> str:
+        found: list[str] = []
+        node: Any = self.document
+        for step in steps:
+            key = urllib.parse.unquote(step).replace("~1", "/").replace("~0", "~")
+            if not isinstance(node, dict) or key not in node:
+                break
+            node = node[key]
+            found.append(step)
+        return "#/" + "/".join(found)
+
+    def excerpt(self, pointer: str) -> str:
+        """Return the first lines of what stands at a pointer, as YAML."""
+        node = self.contract.node([_unescaped(step) for step in pointer.removeprefix("#/").split("/") if step])
+        lines = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=100).rstrip().splitlines()
+        if lines[-1] == "...":  # the end of a document that is one scalar
+            del lines[-1]
+        return "\n".join([*lines[:_EXCERPT_LINES], *(["..."] if len(lines) > _EXCERPT_LINES else [])])
+
+
+def fragment(place: tuple[str | int, ...]) -> str:
+    """Return a place in a body as an RFC 6901 pointer in URI fragment form."""
+    return "#" + "".join(f"/{_escaped(str(step))}" for step in place)
+
+
+def _escaped(step: str) -> str:
+    return urllib.parse.quote(step.replace("~", "~0").replace("/", "~1"), safe="~")
+
+
+def _unescaped(step: str) -> str:
+    return urllib.parse.unquote(step).replace("~1", "/").replace("~0", "~")
+
+
+def _of_nearest_shape(error: jsonschema_rs.ValidationError) -> Iterator[jsonschema_rs.ValidationError]:
+    shapes = [shape for shape in getattr(error.kind, "context", None) or [] if shape]
+    if shapes:
+        yield from min(shapes, key=len)
+    else:
+        yield error
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> Fault:
+    kind: Any = error.kind
+    asked = [value for name, value in kind.as_dict().items() if name not in ("value", "context")]
+    told = "; ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in asked)
+    place = tuple(error.instance_path)
+    pointer = "#/" + "/".join(_escaped(str(step)) for step in error.schema_path)
+    where = fragment(place) if place else "The body"
+    return Fault(place, pointer, f"{where} breaks the spec's {kind.name}" + (f": {told}" if told else ""))

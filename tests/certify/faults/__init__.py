@@ -1,0 +1,9 @@
+"""Mistakes that providers make, one a function, each with the requirement that a review must name for it.
+
+They are written from the contract and docs/interpretations.md, not from what the kit happens to look at.
+"""
+
+from tests.certify.faults import enrolling, errors, linking, listing, requests, searching, tokens
+from tests.certify.faults.seeding import FAULTS, Seeded
+
+__all__ = ["FAULTS", "Seeded", "enrolling", "errors", "linking", "listing", "requests", "searching", "tokens"]
