@@ -42,7 +42,7 @@ lint: $(INSTALLED) ## Check style, known dangers (bandit), that generated code i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m codegen --check
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app handlers models codegen certify bench
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app handlers models codegen certify frontdesk bench
 
 types: $(INSTALLED) ## Check types.
 	$(BIN)/mypy

@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields, validate
 PREFIX = "LOYALTY_"
 # By this variable worker processes share their metrics. It counts when prometheus_client is first imported.
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-# Client-side variables (tests, certification) that the server knows as such and does not read.
+# Client-side variables (tests, front desk, certification) that the server knows as such and does not read.
 RESERVED = {"LOYALTY_TOKEN", "LOYALTY_SECOND_TOKEN"}
 _CONVERTERS: dict[Any, type[fields.Field]] = {
     str: fields.String,

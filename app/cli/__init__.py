@@ -10,7 +10,8 @@ from app.settings import InvalidSetting
 
 COMMANDS = {
     "serve": "Serve the contract.",
-    "demo": "Try it: a throwaway database with guests, a token and the server.",
+    "demo": "Try it: a throwaway database with guests, a token, the server and a front desk.",
+    "frontdesk": "Try a partner server at a hotel's front desk, in the browser.",
     "db": "Create, upgrade, back up and check the database.",
     "token": "Issue and revoke the bearer tokens that Mews sends.",
     "program": "Add and list loyalty programs.",

@@ -10,13 +10,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Iterator
 
 import click
 
 from app import contract, settings
 from app.cli.common import examples
+from app.cli.frontdesk import HOTEL
 from app.cli.serve import check_port
 from app.population import loading
 from models import database, enrollment, programs, schema, tokens
@@ -24,7 +24,6 @@ from models.clock import system_clock
 
 BOOT_SECONDS = 30
 MOST_MEMBERS = 10_000_000
-HOTEL = uuid.UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
 STREETS = ("Spring Street", "Mercer Street", "Bleecker Street", "Prince Street")
 # Twelve guests of one name, as front desks know them; the numbers are of the range that is kept for fiction.
 JOHN_SMITHS = tuple(
@@ -65,6 +64,8 @@ OTHERS = (
 def command(*, host: str | None, port: int | None, members: int) -> None:
     """Serve a throwaway database with fictional guests, and print a curl command that finds some of them.
 
+    Beside it, `loyalty frontdesk` is served, and prints its address.
+
     With --members, N more with names and places as frequent as in life, always the same ones. Among them one in 500
     is a John Smith of New York.
     """
@@ -88,7 +89,8 @@ def _run(chosen: settings.Settings, token: str) -> None:
     with _serving(chosen) as server:
         click.echo(_curl(chosen, token))
         click.echo("Paste the command above into another terminal. Ctrl+C ends the demo.", err=True)
-        server.wait()
+        with _frontdesk(chosen, token):
+            server.wait()
 
 
 def _fill(url: str) -> str:
@@ -136,6 +138,26 @@ def _serving(chosen: settings.Settings) -> Iterator[subprocess.Popen]:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextlib.contextmanager
+def _frontdesk(chosen: settings.Settings, token: str) -> Iterator[None]:
+    """Serve the front desk, which prints its address itself; the token is no option, which others could see."""
+    words = [
+        "frontdesk",
+        "--base-url",
+        f"http://{_address(chosen)}{chosen.base_path}",
+        "--mews-enterprise-id",
+        str(HOTEL),
+    ]
+    environment = {**os.environ, "LOYALTY_TOKEN": token}
+    # In a process group of its own, since Ctrl+C is for this process, which ends it then.
+    process = subprocess.Popen([sys.executable, "-m", "app", *words], env=environment, process_group=0)  # noqa: S603
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _interrupt(*_: object) -> None:

@@ -20,6 +20,7 @@ import pytest
 from app import population
 from models.programs import Status
 from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
+from tests.frontdesk.desks import Reader, address_in
 from tests.support import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,19 @@ def test_demo_prints_one_curl_that_finds_guests_and_leaves_nothing(tmp_path):
     assert TRACEBACK not in log_of(tmp_path)
     assert "The demo has ended; its database is gone." in log_of(tmp_path)
     assert [process for process in processes if process.is_running()] == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_demo_serves_a_front_desk_that_finds_the_guests(tmp_path):
+    with running(tmp_path, "demo", "--port", str(free_port())) as demo:
+        demo.stdout.readline()
+        reader = Reader(address_in(tmp_path / "log", demo))
+        reader.open("/customers/new").send("/customers", firstName="John", lastName="Smith", city="New York")
+        reader.client.close()
+        assert "Select from the matched results (12)" in reader.text
+        demo.terminate()
+        assert demo.wait(timeout=SECONDS) == 0
+    assert TRACEBACK not in log_of(tmp_path)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

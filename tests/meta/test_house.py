@@ -20,10 +20,19 @@ from app.cli import COMMANDS
 from app.openapi31 import HandlerResolver, MissingHandlers, stray_handlers
 
 ROOT = Path(__file__).parents[2]
-OURS = {"app", "handlers", "models", "codegen", "certify", "tests"}
-MAY_IMPORT = {"app": {"app", "handlers", "models"}, "handlers": {"handlers", "models"}, "models": {"models"}}
-# A development command imports it when it runs, and not before.
-MAY_IMPORT_LATE = {"app/cli/spec.py": {"codegen"}, "app/cli/certify.py": {"certify"}}
+OURS = {"app", "handlers", "models", "codegen", "certify", "frontdesk", "tests"}
+MAY_IMPORT = {
+    "app": {"app", "handlers", "models"},
+    "handlers": {"handlers", "models"},
+    "models": {"models"},
+    "frontdesk": {"frontdesk", "app"},
+}
+# A command imports it when it runs, and not before.
+MAY_IMPORT_LATE = {
+    "app/cli/spec.py": {"codegen"},
+    "app/cli/certify.py": {"certify"},
+    "app/cli/frontdesk.py": {"frontdesk"},
+}
 # The kit judges from outside: of ours it knows how a contract is read, and the version.
 KIT_MAY_IMPORT = {"app.contract", "codegen.comparison"}
 GENERATED = ROOT / "handlers" / "schemas.py"
@@ -36,7 +45,7 @@ def modules(*packages: str) -> list[Path]:
     return [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-WRITTEN = [path for path in modules("app", "handlers") if path != GENERATED]
+WRITTEN = [path for path in modules("app", "handlers", "frontdesk") if path != GENERATED]
 
 
 def relative(path: Path) -> str:
@@ -80,7 +89,7 @@ def document() -> dict:
     return contract.load().document
 
 
-@pytest.mark.parametrize("path", modules("app", "handlers", "models"), ids=relative)
+@pytest.mark.parametrize("path", modules(*MAY_IMPORT), ids=relative)
 def test_imports_point_from_app_to_handlers_to_models(path):
     package = relative(path).partition("/")[0]
     assert imported(path) & OURS <= MAY_IMPORT[package] | MAY_IMPORT_LATE.get(relative(path), set())
@@ -97,6 +106,25 @@ def test_the_kit_knows_nothing_of_our_server(path):
             names |= {"app.contract"} if of_app else {str(node.module)}
     ours = {name for name in names if name.partition(".")[0] in OURS - {"certify"}}
     assert ours <= KIT_MAY_IMPORT
+
+
+def test_the_front_desk_knows_the_contract_and_nothing_else_of_the_server():
+    lines = [line for path in modules("frontdesk") for line in path.read_text().splitlines()]
+    assert {line.split()[1] for line in lines if re.match(r" *(from|import) app\b", line)} == {"app.contract"}
+
+
+def test_the_server_imports_nothing_of_the_front_desk():
+    program = "import sys, app.server, app.application; print({name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = ast.literal_eval(done.stdout)
+    assert "connexion" in loaded
+    assert loaded & {"frontdesk", "flask_wtf"} == set()
+
+
+def test_what_is_vendored_is_what_its_readme_says():
+    folder = ROOT / "frontdesk" / "static"
+    digest = hashlib.sha256((folder / "htmx.min.js").read_bytes()).hexdigest()
+    assert f"| SHA-256 | `{digest}` |" in (folder / "README.md").read_text()
 
 
 def test_codegen_and_what_the_kit_needs_are_imported_only_when_their_commands_run():
