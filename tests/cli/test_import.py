@@ -81,7 +81,7 @@ def rows_of(loyalty: Loyalty) -> tuple[int, int, int]:
 
 def begin(loyalty: Loyalty, *words: str, **options: object) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "app", "member", "import", *words],
+        [sys.executable, "-m", loyalty.module, "member", "import", *words],
         cwd=loyalty.folder,
         env=environment(**loyalty.settings),
         **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
@@ -295,13 +295,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
-def halfway(loyalty: Loyalty) -> Iterator[subprocess.Popen]:
-    """An import that has written some members and waits for more, as many as it had read."""
-    running = begin(
-        loyalty, "-", stdin=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    )
-    running.stdin.write((loyalty.folder / many(loyalty)).read_bytes())
+def halfway(loyalty: Loyalty, *words: str, more: str = "") -> Iterator[subprocess.Popen]:
+    """An import that has written some members and waits for more; `more` is in front of those of `many`."""
+    running = begin(loyalty, "-", *words, stdin=subprocess.PIPE, preexec_fn=heed_interrupts)
+    header, rows = (loyalty.folder / many(loyalty)).read_bytes().split(b"\n", 1)
+    running.stdin.write(header + b"\n" + more.encode() + rows)
     running.stdin.flush()
     wait_for(lambda: rows_of(loyalty)[0] > 0)
     yield running
@@ -331,6 +334,26 @@ def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
         assert running.wait(timeout=SECONDS) == 1
         kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
         assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+
+
+def test_what_is_committed_when_the_import_is_interrupted_is_told_and_its_refused_rows_are_kept(sqlite):
+    sqlite.module = "tests.cli.slow_import"
+    with halfway(sqlite, "--json", "--errors", "e.csv", more="R-1,,,\n") as running:
+        running.send_signal(signal.SIGINT)  # while it rests after the first batch
+        assert running.wait(timeout=SECONDS) == 1
+        members = rows_of(sqlite)[0]
+        kept = f"Members added before that, which stay: {members:,}."
+        assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+    assert (sqlite.folder / "e.csv").read_text().splitlines()[1] == "2,lastName: This field is required.,R-1,,,"
+
+
+def test_an_interruption_after_the_end_changes_nothing(sqlite):
+    sqlite.module = "tests.cli.slow_import"
+    running = begin(sqlite, many(sqlite, 1200), "--json", preexec_fn=heed_interrupts)
+    assert json.loads(running.stdout.readline()) == {"added": 1200, "present": 0, "refused": 0}
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=SECONDS) == (b"", b"")
+    assert running.returncode == 0
 
 
 def test_long_rows_are_written_before_there_are_as_many_as_of_others(sqlite):
