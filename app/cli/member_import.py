@@ -95,9 +95,10 @@ def command(
     if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
     source, counts = Source(file, dict(mapping)), Counter[str]()
-    with _ended_in_one_sentence(counts, dry_run), opened():
+    refused = RefusedRows(errors, source.format)
+    with _told(counts, refused, dry_run=dry_run, as_json=as_json), opened():
         target = programs.find_program(program)
-        with RefusedRows(errors, source.format) as refused, _shown(file) as show_progress:
+        with refused, _shown(file) as show_progress:
             now = system_clock()
             for batch, prepared in _prepared_batches(source, target):
                 with _uninterrupted():
@@ -110,17 +111,18 @@ def command(
             analyze(Member, Membership)
         if source.broken:
             raise source.broken
-    refused.tell()
-    _tell(counts, dry_run, as_json)
 
 
 @contextlib.contextmanager
-def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None]:
-    """Say what has ended the import early, and how far it had come. From then on Ctrl+C does nothing."""
+def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json: bool) -> Iterator[None]:
+    """Tell what has become of the rows, and what has ended the import early, if anything has.
+
+    When it is told, Ctrl+C does nothing any more.
+    """
+    sentence = ""
     try:
         yield
         _ignore_interruptions()
-        return
     except (LoyaltyError, BrokenFile, CannotWrite) as error:
         sentence = str(error)
     except BrokenProcessPool:
@@ -128,9 +130,17 @@ def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None
     except KeyboardInterrupt:
         sentence = "The import was interrupted."
     _ignore_interruptions()
-    added = 0 if dry_run else counts[Outcome.ADDED]
-    kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
-    raise click.ClickException(f"{sentence} {kept}")
+    if counts or not sentence:
+        refused.tell()
+        show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+    if sentence:
+        added = 0 if dry_run else counts[Outcome.ADDED]
+        kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
+        raise click.ClickException(f"{sentence} {kept}")
+    if dry_run:
+        click.echo("This was a dry run: nothing was written.", err=True)
+    if counts[REFUSED]:
+        sys.exit(SOME_REFUSED)
 
 
 @contextlib.contextmanager
@@ -149,14 +159,6 @@ def _uninterrupted() -> Iterator[None]:
 def _ignore_interruptions() -> None:
     """Let Ctrl+C do nothing any more: there is nothing left that it could spare, and Python would show where it was."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _tell(counts: Counter[str], dry_run: bool, as_json: bool) -> None:
-    show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
-    if dry_run:
-        click.echo("This was a dry run: nothing was written.", err=True)
-    if counts[REFUSED]:
-        sys.exit(SOME_REFUSED)
 
 
 def _prepared_batches(source: Source, program: Program) -> Iterator[tuple[Batch, list[bulk.Record | Refused]]]:
