@@ -1,12 +1,14 @@
 """`loyalty member import`: members of an older system, by the hundred thousand."""
 
 import contextlib
+import datetime
 import functools
 import os
+import signal
 import stat
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,55 +95,84 @@ def command(
     if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
     source, counts = Source(file, dict(mapping)), Counter[str]()
-    with _ended_in_one_sentence(counts, dry_run), opened():
+    refused = RefusedRows(errors, source.format)
+    with _told(counts, refused, dry_run=dry_run, as_json=as_json), opened():
         target = programs.find_program(program)
-        with RefusedRows(errors, source.format) as refused, _shown(file) as show_progress:
-            for batch, outcomes in _write(source, target, dry_run=dry_run):
-                counts.update(_counted(outcome) for outcome in outcomes)
-                reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
-                refused.add((row, reason) for row, reason in reasons if reason)
+        with refused, _shown(file) as show_progress:
+            now = system_clock()
+            for batch, prepared in _prepared_batches(source, target):
+                with _uninterrupted():
+                    outcomes = _write(target, prepared, now, dry_run=dry_run)
+                    counts.update(_counted(outcome) for outcome in outcomes)
+                    reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
+                    refused.add((row, reason) for row, reason in reasons if reason)
                 show_progress(batch.end, counts.total())
         if counts[Outcome.ADDED] and not dry_run:
             analyze(Member, Membership)
         if source.broken:
             raise source.broken
-    refused.tell()
-    _tell(counts, dry_run, as_json)
 
 
 @contextlib.contextmanager
-def _ended_in_one_sentence(counts: Counter[str], dry_run: bool) -> Iterator[None]:
-    """Say what has ended the import early, and how far it had come."""
+def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json: bool) -> Iterator[None]:
+    """Tell what has become of the rows, and what has ended the import early, if anything has.
+
+    When it is told, Ctrl+C does nothing any more.
+    """
+    sentence = ""
     try:
         yield
-        return
+        _ignore_interruptions()
     except (LoyaltyError, BrokenFile, CannotWrite) as error:
         sentence = str(error)
     except BrokenProcessPool:
         sentence = "The system ended a process of the import; memory may be short."
     except KeyboardInterrupt:
         sentence = "The import was interrupted."
-    added = 0 if dry_run else counts[Outcome.ADDED]
-    kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
-    raise click.ClickException(f"{sentence} {kept}")
-
-
-def _tell(counts: Counter[str], dry_run: bool, as_json: bool) -> None:
-    show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+    _ignore_interruptions()
+    if counts or not sentence:
+        refused.tell()
+        show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+    if sentence:
+        added = 0 if dry_run else counts[Outcome.ADDED]
+        kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
+        raise click.ClickException(f"{sentence} {kept}")
     if dry_run:
         click.echo("This was a dry run: nothing was written.", err=True)
     if counts[REFUSED]:
         sys.exit(SOME_REFUSED)
 
 
-def _write(source: Source, program: Program, *, dry_run: bool) -> Iterator[tuple[Batch, list[Outcome | Refused]]]:
-    """Prepare batches in other processes, write them in this one, and return them with what became of each row."""
-    now = system_clock()
-    prepare = functools.partial(_prepare, source.format, tuple(program.required_fields))
-    for batch, prepared in spread(prepare, _batches(source)):
-        records = [record for record in prepared if isinstance(record, bulk.Record)]
-        written = iter(bulk.write(program, records, now, dry_run=dry_run))
-        yield batch, [record if isinstance(record, Refused) else next(written) for record in prepared]
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl+C off until the block has ended, lest what has been committed is not told."""
+    interruptions: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interruptions.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interruptions:
+        raise KeyboardInterrupt
+
+
+def _ignore_interruptions() -> None:
+    """Let Ctrl+C do nothing any more: there is nothing left that it could spare, and Python would show where it was."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _prepared_batches(source: Source, program: Program) -> Iterator[tuple[Batch, list[bulk.Record | Refused]]]:
+    """Prepare batches in other processes, and return each with what is to be written for its rows."""
+    return spread(functools.partial(_prepare, source.format, tuple(program.required_fields)), _batches(source))
+
+
+def _write(
+    program: Program, prepared: Sequence[bulk.Record | Refused], now: datetime.datetime, *, dry_run: bool
+) -> list[Outcome | Refused]:
+    """Write the records of a batch, and return what became of each of its rows."""
+    records = [record for record in prepared if isinstance(record, bulk.Record)]
+    written = iter(bulk.write(program, records, now, dry_run=dry_run))
+    return [record if isinstance(record, Refused) else next(written) for record in prepared]
 
 
 def _batches(source: Source) -> Iterator[Batch]:

@@ -81,7 +81,7 @@ def rows_of(loyalty: Loyalty) -> tuple[int, int, int]:
 
 def begin(loyalty: Loyalty, *words: str, **options: object) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "app", "member", "import", *words],
+        [sys.executable, "-m", loyalty.module, "member", "import", *words],
         cwd=loyalty.folder,
         env=environment(**loyalty.settings),
         **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
@@ -242,14 +242,25 @@ def test_files_and_options_that_cannot_be_used(sqlite, lines, words, sentence):
     ids=["open quote", "text after a quote", "latin-1", "long line"],
 )
 def test_a_file_that_breaks_off_is_imported_up_to_there(sqlite, broken, sentence):
-    many(sqlite, 1200)
-    whole = (sqlite.folder / "m.csv").read_bytes() + f"{ADA}\n".encode()
+    many(sqlite, 1199)
+    whole = (sqlite.folder / "m.csv").read_bytes() + f"{ADA}\nR-1,,,\n".encode()
     (sqlite.folder / "m.csv").write_bytes(whole + broken + ALAN.encode())
-    told = refused(sqlite, "m.csv")
-    assert told.startswith(sentence)
-    assert told.endswith(" Members added before that, which stay: 1,201.")
+    done = sqlite("member", "import", "m.csv", "--dry-run")
+    *_, told = done.stderr.splitlines()
+    assert told.startswith(f"Error: {sentence}")
+    assert told.endswith(" Nothing was written.")
+    done = sqlite("member", "import", "m.csv", "--json")
+    assert (done.code, json.loads(done.stdout)) == (1, {"added": 1200, "present": 0, "refused": 1})
+    reason, told = done.stderr.splitlines()
+    assert reason == "Line 1202: lastName: This field is required."
+    assert told.startswith(f"Error: {sentence}")
+    assert told.endswith(" Members added before that, which stay: 1,200.")
+    done = sqlite("member", "import", "m.csv", "--errors", "e.csv")
+    assert done.stdout.split() == ["added", "0", "present", "1200", "refused", "1"]
+    assert len(done.stderr.splitlines()) == 1
+    assert (sqlite.folder / "e.csv").read_text().endswith("\n1202,lastName: This field is required.,R-1,,,\n")
     (sqlite.folder / "m.csv").write_bytes(whole + ALAN.encode())
-    assert counts_of(sqlite, "m.csv") == (1, 1201, 0)
+    assert counts_of(sqlite, "m.csv", code=3) == (1, 1200, 1)
 
 
 def test_utf_16_is_refused_at_once(sqlite):
@@ -295,13 +306,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
-def halfway(loyalty: Loyalty) -> Iterator[subprocess.Popen]:
-    """An import that has written some members and waits for more, as many as it had read."""
-    running = begin(
-        loyalty, "-", stdin=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    )
-    running.stdin.write((loyalty.folder / many(loyalty)).read_bytes())
+def halfway(loyalty: Loyalty, *words: str, more: str = "") -> Iterator[subprocess.Popen]:
+    """An import that has written some members and waits for more; `more` is in front of those of `many`."""
+    running = begin(loyalty, "-", *words, stdin=subprocess.PIPE, preexec_fn=heed_interrupts)
+    header, rows = (loyalty.folder / many(loyalty)).read_bytes().split(b"\n", 1)
+    running.stdin.write(header + b"\n" + more.encode() + rows)
     running.stdin.flush()
     wait_for(lambda: rows_of(loyalty)[0] > 0)
     yield running
@@ -331,6 +345,27 @@ def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
         assert running.wait(timeout=SECONDS) == 1
         kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
         assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+
+
+def test_what_is_committed_when_the_import_is_interrupted_is_told_and_its_refused_rows_are_kept(sqlite):
+    sqlite.module = "tests.cli.slow_import"
+    with halfway(sqlite, "--json", "--errors", "e.csv", more="R-1,,,\n") as running:
+        running.send_signal(signal.SIGINT)  # while it rests after the first batch
+        assert running.wait(timeout=SECONDS) == 1
+        members = rows_of(sqlite)[0]
+        assert json.loads(running.stdout.read()) == {"added": members, "present": 0, "refused": 1}
+        kept = f"Members added before that, which stay: {members:,}."
+        assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+    assert (sqlite.folder / "e.csv").read_text().splitlines()[1] == "2,lastName: This field is required.,R-1,,,"
+
+
+def test_an_interruption_after_the_end_changes_nothing(sqlite):
+    sqlite.module = "tests.cli.slow_import"
+    running = begin(sqlite, many(sqlite, 1200), "--json", preexec_fn=heed_interrupts)
+    assert json.loads(running.stdout.readline()) == {"added": 1200, "present": 0, "refused": 0}
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=SECONDS) == (b"", b"")
+    assert running.returncode == 0
 
 
 def test_long_rows_are_written_before_there_are_as_many_as_of_others(sqlite):
@@ -373,8 +408,8 @@ def limit_file_size() -> None:
 
 def ended(loyalty: Loyalty, *words: str, **options: object) -> str:
     running = begin(loyalty, *words, **options)
-    printed, told = running.communicate(timeout=SECONDS)
-    assert (running.returncode, printed) == (1, b"")
+    _, told = running.communicate(timeout=SECONDS)
+    assert running.returncode == 1
     return told.decode()
 
 
