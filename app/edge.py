@@ -10,6 +10,7 @@ import structlog
 
 from app import context, telemetry
 from app.contract import METHODS, Contract, Operation
+from app.handling import TRANSPORT
 from app.languages import N_, Message, negotiate
 from app.problems import (
     BAD_REQUEST,
@@ -191,7 +192,7 @@ class Limits:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._body_limit:
-                raise await self._too_large(receive)
+                raise await self._too_large(scope, receive)
             return message
 
         return await self._app(scope, counted, send)
@@ -207,10 +208,12 @@ class Limits:
             raise Problem(BAD_REQUEST, many, headers={"Connection": "close"})
         declared = [value for name, value in scope["headers"] if name == b"content-length"]
         if any(int(value) > self._body_limit for value in declared):
-            raise await self._too_large(receive)
+            raise await self._too_large(scope, receive)
 
-    async def _too_large(self, receive: Callable) -> Problem:
+    async def _too_large(self, scope: dict, receive: Callable) -> Problem:
         """Read on for a moment: of a connection that is closed in the middle, a client may not see the answer."""
+        if told := scope["extensions"].get(TRANSPORT):  # where room for connections is needed, this one ends first
+            told["await_client"]()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 left = DRAIN_LIMITS * self._body_limit

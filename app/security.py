@@ -23,16 +23,18 @@ MOST_BELIEVED = 1024
 class TokenStore:
     """Looks tokens up in the database, off the event loop, and remembers the valid ones for a moment.
 
-    Those that were valid before have a lane of their own, so that they never wait for a crowd of wrong ones.
+    All that wait are looked up at once, so that a valid one waits for two look-ups at most, however large a crowd of
+    wrong ones there is.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known = ThreadPoolExecutor(1, thread_name_prefix="known-token")
-        self._strange = ThreadPoolExecutor(1, thread_name_prefix="strange-token")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tokens")
         self._later = Later()
         self._believed: dict[str, tuple[float, tokens.Identity]] = {}
-        self._looking_up: dict[str, asyncio.Task] = {}
+        self._waiting: dict[str, asyncio.Future] = {}
+        self._asked: dict[str, asyncio.Future] = {}
+        self._looking_up: asyncio.Task | None = None
 
     async def identify(self, token: str) -> tokens.Identity | None:
         """Return whom the token stands for, or None."""
@@ -41,34 +43,46 @@ class TokenStore:
             return identity
         if not tokens.is_well_formed(token):
             return None
-        if token not in self._looking_up:  # however many requests wait for it, one look-up answers them all
-            self._looking_up[token] = asyncio.create_task(self._look_up(token, identity))
-            self._looking_up[token].add_done_callback(lambda _: self._looking_up.pop(token))
-        return await asyncio.shield(self._looking_up[token])
+        # However many requests wait for a token, one look-up answers them all.
+        answer = self._asked.get(token) or self._waiting.setdefault(token, asyncio.get_running_loop().create_future())
+        if self._looking_up is None or self._looking_up.done():
+            self._looking_up = asyncio.create_task(self._look_up_waiting())
+        return await asyncio.shield(answer)
 
-    async def _look_up(self, token: str, identity: tokens.Identity | None) -> tokens.Identity | None:
-        until = time.monotonic() + BELIEF_SECONDS  # from before the look-up, however long that takes
-        lane = self._known if identity else self._strange
-        found = await asyncio.get_running_loop().run_in_executor(lane, self._verify, token)
-        self._believed.pop(token, None)
-        if found is not None:
+    async def _look_up_waiting(self) -> None:
+        while self._waiting:
+            self._asked, self._waiting = self._waiting, {}
+            until = time.monotonic() + BELIEF_SECONDS  # from before the look-up, however long that takes
+            looking_up = asyncio.get_running_loop().run_in_executor(self._executor, self._verify, list(self._asked))
+            await asyncio.wait([looking_up])
+            for token, answer in self._asked.items():
+                self._believed.pop(token, None)
+                if error := looking_up.exception():
+                    answer.set_exception(error)
+                    answer.exception()  # whoever asked may have gone
+                else:
+                    self._believe(token, until, looking_up.result().get(token))
+                    answer.set_result(looking_up.result().get(token))
+            self._asked = {}
+
+    def _believe(self, token: str, until: float, identity: tokens.Identity | None) -> None:
+        if identity is not None:
             if len(self._believed) >= MOST_BELIEVED:
                 self._believed.clear()
-            self._believed[token] = (until, found)
-        return found
+            self._believed[token] = (until, identity)
 
-    def _verify(self, token: str) -> tokens.Identity | None:
+    def _verify(self, texts: list[str]) -> dict[str, tokens.Identity]:
         now = self._clock()
         with session():
-            identity = tokens.verify(token, now)
-        if identity is not None and not tokens.is_use_noted(identity, now):
-            self._later.run(tokens.note_use, identity.name, now)
-        return identity
+            found = tokens.verify_all(texts, now)
+        for identity in found.values():
+            if not tokens.is_use_noted(identity, now):
+                self._later.run(tokens.note_use, identity.name, now)
+        return found
 
     def shutdown(self) -> None:
         """End the threads."""
-        self._known.shutdown()
-        self._strange.shutdown()
+        self._executor.shutdown()
         self._later.shutdown()
 
 

@@ -91,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # The parser takes the body of a request with `Upgrade` for the next request on the connection.
         if self.parser.should_upgrade() or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise NotHttp1
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport, "await_client": self._await_client}}
         super().on_headers_complete()
         self.headers = []
         if self._is_parting:
@@ -163,6 +163,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._waiting.pop(self, None)
         else:
             self._waiting[self] = None
+
+    def _await_client(self) -> None:
+        """Join those that wait for their clients though a request is being answered: its body is read to no purpose."""
+        self._waiting.pop(self, None)
+        self._waiting[self] = None
 
     def _close_longest_waiting(self) -> None:
         longest = next(iter(self._waiting))
@@ -268,6 +273,7 @@ class Server(BaseApplication):
     def load(self) -> Callable:
         """Return the ASGI application; called in each worker process."""
         telemetry.configure_logging(self._settings.log_level)
+        telemetry.take_room()
         sys.setswitchinterval(SWITCH_SECONDS)
         BoundedProtocol.most_connections = min(self._settings.connection_limit, _files() // 2)
         return create_app(self._settings)

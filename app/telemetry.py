@@ -1,7 +1,9 @@
 """Logs as JSON lines and Prometheus metrics. Neither ever holds what a guest gave, nor an exception's own text."""
 
+import contextlib
 import logging
 import os
+import pathlib
 import re
 import sys
 import traceback
@@ -59,6 +61,16 @@ def _describe(error: BaseException) -> list[str]:
     return lines
 
 
+class _Lines(structlog.BytesLogger):
+    """Lines of the log. One that cannot be written is lost, as with the standard library: the answer matters more."""
+
+    def msg(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = msg
+
+
 def configure_logging(level: str) -> None:
     """Send all logs of this process, ours and the libraries', to standard error as JSON lines.
 
@@ -86,9 +98,26 @@ def configure_logging(level: str) -> None:
     structlog.configure(  # our own, past the standard library's logging, which would cost three times as much
         processors=[*shared, structlog.processors.JSONRenderer(orjson.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=lambda *_: _Lines(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def take_room() -> None:
+    """Take the room that this process's metrics need on the disk, at the start of a worker process.
+
+    They are kept in files that are mapped into memory: writing to one that has no room on a full disk is a SIGBUS.
+
+    Raises:
+        OSError: there is no room.
+    """
+    if METRICS_DIRECTORY not in os.environ:
+        return
+    _CLOSED_CONNECTIONS.inc(0)  # makes the file of counters
+    _SECONDS.labels("none")  # and that of histograms
+    for path in pathlib.Path(os.environ[METRICS_DIRECTORY]).glob(f"*_{os.getpid()}.db"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def record_request(operation: str, status: int, problem: str, seconds: float) -> None:

@@ -10,7 +10,7 @@ import uuid_utils
 from models import blocking, folding, history, names, numbers
 from models.caller import Caller
 from models.database import transaction
-from models.errors import AlreadyExists, FieldError, FieldFault, InvalidFields, NumbersExhausted
+from models.errors import AlreadyExists, DatabaseBusy, FieldError, FieldFault, InvalidFields, NumbersExhausted
 from models.memberships import describe
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
@@ -132,7 +132,8 @@ def _create(program: Program, customer: dict, identity: str, now: datetime.datet
     member_id = insert_member(program, customer, identity, now)
     if member_id is None:  # another request has just enrolled the same person, and has committed
         row = _existing(program, customer, identity)
-        assert row is not None, "the identity key is taken, so its member can be read"
+        if row is None:  # and an operator has deleted it at once
+            raise DatabaseBusy("The member was deleted at the same moment; try again.")
         return row, False
     status = Status.PENDING if program.requires_confirmation else Status.ENROLLED
     return insert_membership(program, member_id, now, status=status), True

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import peewee
@@ -11,6 +12,7 @@ import peewee
 from models.database import transaction
 from models.errors import AlreadyExists, UnknownName
 from models.retries import retry_on_conflict
+from models.statements import Statement, any_of, given
 from models.tables import Program, Token
 
 # By the prefix people and secret scanners recognise a leaked token; the checksum spares a query for a mistyped one.
@@ -80,19 +82,33 @@ def create(
     return text, row
 
 
-def verify(text: str, now: datetime.datetime) -> Identity | None:
-    """Return whom the token stands for, or None if it is malformed, unknown, expired or revoked; it only reads."""
-    if not is_well_formed(text):
-        return None
-    row = (
-        Token.select(Token, Program)
+def _valid() -> peewee.Select:
+    return (
+        Token.select(Token.digest, Token.name, Program.name.alias("program"), Token.last_used_at)
         .join(Program, peewee.JOIN.LEFT_OUTER)
-        .where(Token.digest == _digest(text), Token.revoked_at.is_null(), Token.expires_at > now)
-        .first()
+        .where(
+            any_of(Token.digest, "digests"),
+            Token.revoked_at.is_null(),
+            Token.expires_at > given("now", Token.expires_at),
+        )
     )
-    if row is None:
-        return None
-    return Identity(row.name, row.program.name if row.program else None, row.last_used_at)
+
+
+_VALID = Statement(_valid)
+
+
+def verify_all(texts: Sequence[str], now: datetime.datetime) -> dict[str, Identity]:
+    """Return by token whom it stands for, without those that are malformed, unknown, expired or revoked."""
+    digests = {_digest(text): text for text in texts if is_well_formed(text)}
+    if not digests:
+        return {}
+    rows = _VALID.rows(digests=list(digests), now=now)
+    return {digests[row["digest"]]: Identity(row["name"], row["program"], row["last_used_at"]) for row in rows}
+
+
+def verify(text: str, now: datetime.datetime) -> Identity | None:
+    """Return whom one token stands for, or None; see `verify_all`."""
+    return verify_all([text], now).get(text)
 
 
 def is_use_noted(identity: Identity, now: datetime.datetime) -> bool:

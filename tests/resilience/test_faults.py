@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
+import pathlib
 import resource
 import time
 import urllib.parse
@@ -246,6 +247,15 @@ def test_a_full_disk_under_sqlite(start, database_url, tell):
         longest=round(longest, 2),
         recovered=recovered,
     )
+
+
+def test_a_full_disk_kills_no_worker_by_its_metrics(server):
+    """A page without room on the disk, in a file that is mapped into memory, would be a SIGBUS at the first write."""
+    for worker in psutil.Process(server.process.pid).children():
+        maps = {pathlib.Path(found.path) for found in worker.memory_maps() if f"_{worker.pid}.db" in found.path}
+        assert {path.name.partition("_")[0] for path in maps} == {"counter", "histogram"}
+        for found in map(pathlib.Path.stat, maps):
+            assert found.st_blocks * 512 >= found.st_size
 
 
 @only_sqlite

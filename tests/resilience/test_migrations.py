@@ -1,5 +1,6 @@
 """Migrations expand and contract: the release before serves while they run, and after they have run."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import json
@@ -11,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import peewee
+import psycopg
 import pytest
 from packaging.version import Version
+from playhouse.migrate import SchemaMigrator
 from playhouse.migrations import Runner
 
 import app
-from models import database, programs, schema
+from models import database, expanding, programs, schema
 from models.clock import system_clock
 from tests import support
 from tests.cli.commands import environment
@@ -185,6 +188,30 @@ def test_an_upgrade_that_waits_for_a_table_keeps_nobody_waiting(make_database, t
             assert migrations_of(upgrading) == [migration.name for migration in schema.status(opened)][1:]
     assert max(earlier.seconds) < LONGEST_SECONDS  # a statement is cancelled then
     tell(held=f"{HOLD_SECONDS:.0f} s", statements=len(earlier.seconds), slowest=f"{max(earlier.seconds):.2f} s")
+
+
+def build_index() -> None:
+    with database.session():
+        expanding.add_index(SchemaMigrator.from_database(database.database.obj), "member", ("program_id", "city"))
+
+
+def test_an_index_is_built_beside_who_writes(make_database):
+    """It waits for those who wrote before it began, and those who write afterwards do not wait for it."""
+    url = make_database("postgres")
+    waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"
+    with first_schema(url, 100) as opened, concurrent.futures.ThreadPoolExecutor(1) as executor:
+        with psycopg.connect(url) as before, psycopg.connect(url, options="-c lock_timeout=2s") as after:
+            before.execute("UPDATE member SET city = 'A' WHERE id = 1")
+            building = executor.submit(build_index)
+            give_up = time.monotonic() + BOUND_SECONDS
+            while not opened.execute_sql(waiting).fetchone()[0]:
+                assert time.monotonic() < give_up
+                time.sleep(0.02)
+            after.execute("UPDATE member SET city = 'B' WHERE id = 2")
+            after.commit()
+            assert not building.done()
+        building.result()
+        assert opened.execute_sql("SELECT to_regclass('member_program_id_city')").fetchone() != (None,)
 
 
 def test_an_upgrade_of_sqlite_waits_for_who_writes(make_database):

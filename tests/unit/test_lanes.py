@@ -1,0 +1,60 @@
+"""The lanes of a worker process: who goes first."""
+
+import asyncio
+import time
+
+import pytest
+
+from app.lanes import COURTESY_SECONDS, Lane, NotWanted
+
+AT_WORK = 0.02
+BOUNDS = {"queue_limit": 10, "patience": 5.0}
+
+
+@pytest.fixture
+def staff():
+    lane = Lane("staff", threads=1, **BOUNDS)
+    yield lane
+    lane.shutdown()
+
+
+@pytest.fixture
+def bulk(staff):
+    lane = Lane("bulk", threads=1, behind=staff, **BOUNDS)
+    yield lane
+    lane.shutdown()
+
+
+def moments(*jobs: tuple[Lane, str, float]) -> dict[str, float]:
+    """Run jobs that are all asked for at once, of (lane, name, seconds); when each began, from the first on."""
+    began: dict[str, float] = {}
+
+    def job(name: str, seconds: float) -> None:
+        began[name] = time.monotonic()
+        time.sleep(seconds)
+
+    async def run() -> None:
+        wanted = [
+            lane.run(lambda name=name, seconds=seconds: job(name, seconds), lambda: True)
+            for lane, name, seconds in jobs
+        ]
+        await asyncio.gather(*wanted)
+
+    asyncio.run(run())
+    return {name: moment - min(began.values()) for name, moment in began.items()}
+
+
+def test_bulk_begins_when_staff_are_served(staff, bulk):
+    began = moments((staff, "first", AT_WORK), (bulk, "bulk", 0), (staff, "second", 0))
+    assert began["bulk"] >= began["second"] >= AT_WORK
+
+
+def test_bulk_goes_on_while_staff_always_ask(staff, bulk):
+    many = [(staff, f"staff {number}", AT_WORK) for number in range(int(10 * COURTESY_SECONDS / AT_WORK) // 3)]
+    began = moments((bulk, "bulk", 0), *many)
+    assert began["bulk"] < began[many[-1][1]]
+
+
+def test_a_job_that_nobody_wants_is_not_begun(staff):
+    with pytest.raises(NotWanted):
+        asyncio.run(staff.run(pytest.fail, lambda: False))
