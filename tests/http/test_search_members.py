@@ -276,6 +276,26 @@ def test_neighbours_of_the_same_place_are_shown_only_where_nobody_fits(server):
     assert found(server, **known) == [wanted["providerMembershipId"]]
 
 
+def test_a_wrong_digit_of_the_postal_code_hides_nobody_among_many_namesakes(server):
+    """More of them than are read of a name, and at each postal code nearby people of whom one name is the same."""
+    codes = [str(code) for code in range(10001, 10401)]
+    namesakes = dict.fromkeys(codes[::7], ("John", "Smith"))
+    others = [(code, name) for code in codes for name in (("John", "Miller"), ("Mary", "Smith"))]
+    support.load(
+        (
+            {"first_name": first, "last_name": last, "address": {"city": "New York", "postal_code": code}},
+            {"provider_membership_id": f"{first} {last} {code}"},
+        )
+        for code, (first, last) in [*others, *namesakes.items()]
+    )
+    assert len(namesakes) > 2 * SEARCH_LIMIT
+    for code in list(namesakes)[::3]:
+        for place in range(len(code)):
+            wrong = f"{code[:place]}{(int(code[place]) + 5) % 10}{code[place + 1 :]}"
+            answer = found(server, firstName="John", lastName="Smith", city="New York", postalCode=wrong)
+            assert f"John Smith {code}" in answer[:10], (code, wrong)
+
+
 def test_who_is_likelier_a_stranger_than_the_person_is_not_shown(server):
     other = enroll(server, firstName="Marcel", address={"city": "Leek", "postalCode": "ST13 5AA"})
     known = {"firstName": "Marcus", "lastName": "Quistgaard", "city": "Leeds"}
