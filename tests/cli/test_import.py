@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from models import database
-from models.tables import Event, Member, Membership
+from models.tables import IDENTIFIER_LENGTH, Event, Member, Membership
 from tests import support
 from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
 
@@ -516,3 +516,26 @@ def test_a_status_that_is_no_text_is_a_bad_row_like_any_other(loyalty):
     rows[0]["status"], rows[1]["status"] = ["enrolled"], {"is": "enrolled"}
     name = save(loyalty, *map(json.dumps, rows), name="m.jsonl")
     assert counts_of(loyalty, name, code=3) == (1, 0, 2)
+
+
+def test_values_that_no_column_holds_are_refused(loyalty):
+    longest, header = "x" * IDENTIFIER_LENGTH, "providerMembershipId,lastName,expiresAt"
+    save(loyalty, header, f"{longest},Lee,", f"{longest}x,Lee,", "P-1,Lee,9999-12-31T23:59:59-14:00", "P-2,Lee,")
+    assert reasons(loyalty, "m.csv") == [
+        f"Line 3: providerMembershipId: It may have {IDENTIFIER_LENGTH} characters at most.",
+        "Line 4: expiresAt: This date or time is out of range.",
+    ]
+    assert rows_of(loyalty) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_imports_take_turns_lest_two_with_the_same_numbers_in_another_order_are_a_deadlock(loyalty, database_url):
+    opened = support.use_database(database_url)
+    with database.session(), database.transaction():
+        opened.execute_sql("SELECT id FROM program FOR NO KEY UPDATE")  # as an import does for each batch
+        running = begin(loyalty, save(loyalty, HEADER, ADA), "--json")
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        wait_for(lambda: running.poll() is not None or opened.execute_sql(waiting).fetchone()[0] > 0)
+        assert running.poll() is None
+    told, _ = running.communicate(timeout=SECONDS)
+    assert json.loads(told) == {"added": 1, "present": 0, "refused": 0}
