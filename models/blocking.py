@@ -6,6 +6,7 @@ neither on how many there are nor on how many share a name, and typing errors to
 neighbours.
 """
 
+import string
 from dataclasses import dataclass
 
 from models import folding, spellings
@@ -27,19 +28,23 @@ _SWAPPED = {
 MOST_CANDIDATES = 200  # that are scored for one request
 NAMESAKES = 20
 NEIGHBOURS = 14  # in each direction
+LONGEST_CODE = 10  # more signs has no postal code; it bounds how many others are one digit away
 
 
 @dataclass(frozen=True)
 class Scan:
     """One stretch of an index: members whose `equal` columns are equal, the nearest in the order of `following` first.
 
-    The stretch begins at the wanted values of `following` and leads up, or from just before them down.
+    The stretch begins at the wanted values of `following` and leads up, or from just before them down. With `among`, a
+    column and how many values are good for it, there are as many short ones: of each value, those with just the wanted
+    values of `following`.
     """
 
     equal: tuple[str, ...]
     following: tuple[str, ...] = ()
     is_down: bool = False
     limit: int = NAMESAKES
+    among: tuple[str, int] | None = None
 
 
 Values = tuple[str, ...]
@@ -57,7 +62,8 @@ def identifying(wanted: dict) -> list[tuple[Scan, Values]]:
 
 
 def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
-    """Return the scans for members that agree in the two leading columns of an index, names in either order.
+    """Return the scans for members that agree in the two leading columns of an index, names in either order, or in
+    both names with a postal code that is misspelt.
 
     Args:
         wanted: what `models.matching.filter_keys` returned.
@@ -68,7 +74,27 @@ def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
         if all(values[:2]):
             most = min(limit, MOST_CANDIDATES) if columns is NAMES else NEIGHBOURS
             scans.append((Scan(columns[:2], columns[2:], limit=most), values))
-    return scans
+    return scans + _misspelt_postal_code(wanted)
+
+
+def _misspelt_postal_code(wanted: dict) -> list[tuple[Scan, Values]]:
+    """Return the scan for namesakes whose postal code is one typing error away.
+
+    In no order of an index do they stand together, and of many namesakes too few are read to find them by chance.
+    """
+    column, *columns = POSTAL_CODE
+    names, codes = tuple(wanted[name] for name in columns), _one_error_away(wanted[column])
+    return [(Scan((), tuple(columns), among=(column, len(codes))), codes + 2 * names)] if all(names) and codes else []
+
+
+def _one_error_away(code: str) -> Values:
+    """Return the codes that differ in one digit, or in the order of two signs."""
+    if len(code) > LONGEST_CODE:
+        return ()
+    pieces = [(code[:place], code[place], code[place + 1 :]) for place in range(len(code))]
+    others = [before + digit + after for before, sign, after in pieces if sign.isdigit() for digit in string.digits]
+    others += [before + after[:1] + sign + after[1:] for before, sign, after in pieces]
+    return tuple(other for other in dict.fromkeys(others) if other != code)
 
 
 def nearest(wanted: dict) -> list[tuple[Scan, Values]]:

@@ -128,12 +128,16 @@ def _stretch(param: str, scan: Scan, shown: str) -> str:
     program = "member" if Member._meta.columns.keys() >= {*scan.equal} else "membership"
     conditions = [f"{program}.program_id = {param}", shown]
     conditions += [f"{_qualified(column)} = {param}" for column in scan.equal]
-    order = ""
-    if scan.following:
-        columns = [_qualified(column) for column in scan.following]
-        placeholders = ", ".join([param] * len(columns))
-        conditions.append(f"({', '.join(columns)}) {'<' if scan.is_down else '>='} ({placeholders})")
-        order = "ORDER BY " + ", ".join(f"{column} DESC" if scan.is_down else column for column in columns)
+    order, following = "", [_qualified(column) for column in scan.following]
+    columns, placeholders = ", ".join(following), ", ".join([param] * len(following))
+    if scan.among:
+        column, count = scan.among
+        conditions.append(f"{_qualified(column)} IN ({', '.join([param] * count)})")
+        # With an equality for each column, Postgres may look up the names alone, and read all who share them.
+        conditions.append(f"({columns}) >= ({placeholders}) AND ({columns}) <= ({placeholders})")
+    elif scan.following:
+        conditions.append(f"({columns}) {'<' if scan.is_down else '>='} ({placeholders})")
+        order = "ORDER BY " + ", ".join(f"{column} DESC" if scan.is_down else column for column in following)
     return (
         f"SELECT member.id FROM member JOIN {_MEMBERSHIP} "  # noqa: S608 (our own names)
         f"WHERE membership.deleted_at IS NULL AND {' AND '.join(conditions)} {order} LIMIT {scan.limit}"

@@ -25,6 +25,25 @@ _STRANGERS = 0.55  # names that are less alike are not worth a closer look
 SHORTEST_WITH_ERRORS = 5
 SHORTEST_WITH_TWO_ERRORS = 10
 SHORTEST_WITH_OTHER_VOWELS = 6
+# Women's names that differ in few letters from those of men, and not by an a. No rule tells them from Carol, Carole.
+_WOMEN = {
+    "adrien": "adrienne",
+    "christian": "christiane",
+    "daniel": "danielle",
+    "fabien": "fabienne",
+    "francis": "frances",
+    "gabriel": "gabrielle",
+    "julien": "julienne",
+    "justin": "justine",
+    "lucien": "lucienne",
+    "marcel": "marcelle",
+    "martin": "martine",
+    "michel": "michelle",
+    "pascal": "pascale",
+    "raphael": "raphaelle",
+    "simon": "simone",
+    "valentin": "valentine",
+}
 # Arabic o and u, and a, e and i, are written one for the other.
 _VOWELS = str.maketrans("eio", "aau")
 
@@ -41,6 +60,8 @@ def first_name_similarity(one: str, other: str) -> float:
         return _first_word_similarity(one, other)
     if not spellings.joined_spellings(one).isdisjoint(spellings.joined_spellings(other)):
         return _OTHER_SPELLING
+    if _are_servants_of(one, other):
+        return _PART
     pairs = list(zip(spellings.parts(one), spellings.parts(other), strict=False))
     similarity = min(_first_word_similarity(*pair) for pair in pairs)
     return min(similarity, _PART) if similarity >= SIMILAR else _below(JaroWinkler.similarity(one, other))
@@ -58,10 +79,17 @@ def last_name_similarity(one: str, other: str) -> float:
         return _last_word_similarity(one, other)
     if not spellings.joined_spellings(one).isdisjoint(spellings.joined_spellings(other)):
         return _OTHER_SPELLING
+    if _are_servants_of(one, other) or spellings.elided(one) == spellings.elided(other):
+        return _PART
     fewer, more = sorted((spellings.parts(one), spellings.parts(other)), key=len)
     if _are_among(fewer, more) and (len(fewer) < len(more) or _are_among(more, fewer)):
         return _PART
     return _below(JaroWinkler.similarity(one, other))
+
+
+def _are_servants_of(one: str, other: str) -> bool:
+    """Tell whether both are one name with abd, servant of, of which one is from Arabic: عبد الرحمن, Abdulrahman."""
+    return spellings.fits_servant_of(one, other) or spellings.fits_servant_of(other, one)
 
 
 def _are_among(parts: tuple[str, ...], known: tuple[str, ...]) -> bool:
@@ -144,10 +172,10 @@ def _known_names() -> frozenset[str]:
 
 
 def _are_two_names(one: str, other: str) -> bool:
-    """Tell whether similar first names are those of a man and a woman (Mario, Maria; Daniel, Daniela), or both in the
+    """Tell whether similar first names are those of a man and a woman (Mario, Maria; Daniel, Danielle), or both in the
     list of names and differ in a consonant (Martin, Marvin).
     """
-    if one + "a" == other or other + "a" == one:
+    if one + "a" == other or other + "a" == one or _WOMEN.get(one) == other or _WOMEN.get(other) == one:
         return True
     if one.endswith("a") != other.endswith("a") and {one[-1], other[-1]}.isdisjoint("ehiy"):
         return True

@@ -59,6 +59,7 @@ KOREAN = {
     "gwon": "kvon",
     "no": "ro",
 }
+_BEFORE_ELISION = re.compile(r"\bd[aeiou] (?=\w{5})")  # De Avis is not Davis
 # Arabic and Hebrew are written without vowels: what each sign may be in Latin letters, if not just itself.
 _WITH_VOWELS = {
     "f": "(?:f|ph){1,2}",
@@ -103,6 +104,19 @@ def parts(folded: str) -> tuple[str, ...]:
     """Return the words of a folded name without particles, or all of them if it has no others."""
     words = tuple(folded.split())
     return tuple(word for word in words if not PARTICLE.fullmatch(word)) or words
+
+
+def elided(folded: str) -> str:
+    """Return a folded last name with a d, as after D', for the particle before a name of some length: `de souza`."""
+    return _BEFORE_ELISION.sub("d", folded)
+
+
+def fits_servant_of(bare: str, full: str) -> bool:
+    """Tell whether a folded name in Arabic of two words, `bd rhmn`, may be the full one: `abdulrahman`, `abdur rahman`.
+
+    The article between them is in the key of the full name alone, and its l sounds as the next letter.
+    """
+    return bare.startswith("bd ") and fits_without_vowels(*(name.replace(" ", "") for name in (bare, spelling(full))))
 
 
 def fits_without_vowels(bare: str, full: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import httpx
 import peewee
@@ -19,7 +19,7 @@ import uvicorn
 from app import contract, settings
 from app.application import create_app
 from app.server import BoundedProtocol
-from models import database, memberships, programs, schema, tokens
+from models import bulk, database, memberships, programs, schema, tokens
 from models.caller import Caller
 from models.clock import system_clock
 from models.tables import TABLES, Membership, Program, Token
@@ -181,6 +181,12 @@ def add_program(name: str, *hotels: str) -> None:
         program = programs.add_program(name, system_clock())
         for hotel in hotels:
             programs.add_enterprise(program, uuid.UUID(hotel), system_clock())
+
+
+def load(records: Iterable[tuple[dict, dict]]) -> None:
+    """Add members in bulk; the records are the arguments of `models.bulk.prepare`."""
+    with database.session():
+        bulk.load(programs.find_program(None), records, system_clock())
 
 
 def count(table: type[peewee.Model], *conditions: object) -> int:

@@ -4,6 +4,8 @@ import csv
 import difflib
 import io
 import itertools
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -22,6 +24,9 @@ DELIMITERS = ",;\t"
 BYTE_ORDER_MARK = "\ufeff"
 # What the file of refused rows has beside the columns of the file that was imported. An import ignores them.
 ERROR_COLUMNS = ("errorLine", "errorReason")
+# Where a file of refused rows keeps what has not one reading as a JSON object.
+ERROR_TEXT = "errorText"
+_ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|$)")  # and not a header such as [Card],[Name]
 _NO_OBJECT = "This is no JSON object."
 
 
@@ -39,6 +44,8 @@ class Lines:
         while line := self._read():
             self.size += len(line)
             self.number += 1
+            if self.number == 1 and b"\r" in line.rstrip(b"\r\n"):
+                raise BrokenFile("The lines end with a carriage return alone; save the file with line feeds.")
             if len(line) > LONGEST_LINE:
                 raise BrokenFile(f"Line {self.number} is longer than {LONGEST_LINE:,} bytes.")
             try:
@@ -91,6 +98,8 @@ class JsonLines:
             raise Refused(_NO_OBJECT) from None
         if not isinstance(given, dict):
             raise Refused(_NO_OBJECT)
+        if ERROR_TEXT in given and ERROR_TEXT not in self._names:
+            raise Refused(f"{ERROR_TEXT} is the row as it was: mend it, and put it in place of this line.")
         for name in given.keys() - self._names.keys():
             raise Refused(f"A name in it is no column{_nearest(name)}.")
         return {column: given[name] for name, column in self._names.items() if column and name in given}
@@ -109,7 +118,7 @@ class JsonLines:
         except (problems.Problem, RecursionError):
             given = None
         told = dict(zip(ERROR_COLUMNS, (row.line, reason), strict=True))
-        kept = given if isinstance(given, dict) else {"errorText": row.content.strip()}
+        kept = given if isinstance(given, dict) else {ERROR_TEXT: row.content.strip()}
         return orjson.dumps(told | kept | told) + b"\n"
 
 
@@ -183,7 +192,8 @@ class Csv:
 
 def _broken_csv(line: int) -> BrokenFile:
     return BrokenFile(
-        f"The CSV is broken in the row that begins at line {line}: a quote is not closed, or not doubled."
+        f"The CSV is broken in the row that begins at line {line}: a quote is not closed, or not doubled, "
+        "or a carriage return stands alone."
     )
 
 
@@ -196,7 +206,7 @@ def _nearest(name: str) -> str:
 
 
 class Source:
-    """A file of members that is being read. `size` is the number of bytes read, `broken` what has ended it early.
+    """A file of members that is being read. `size` is the number of bytes read, `broken` what is wrong with it.
 
     Args:
         file: at its beginning.
@@ -209,24 +219,20 @@ class Source:
     def __init__(self, file: BinaryIO, mapping: Mapping[str, str]) -> None:
         self._lines = Lines(file)
         self.broken: BrokenFile | None = None
+        self._unseen: set[str] = set()
         names = {column: column for column in COLUMNS} | dict.fromkeys(ERROR_COLUMNS, "") | dict(mapping)
         lines = iter(self._lines)
-        first = next(lines, "")
+        first = next((line for line in lines if line.strip()), "")
+        blank_lines = itertools.repeat("\n", max(self._lines.number - 1, 0))
+        whole = itertools.chain(blank_lines, [first], lines)
+        if _ARRAY.match(first):
+            raise BrokenFile("The file is a JSON array; make it JSON Lines, with one object on each line.")
         if first.lstrip().startswith("{") or not first:
             self.format: JsonLines | Csv = JsonLines(names)
-            self._rows = self.format.rows(itertools.chain([first], lines))
+            self._unseen = set(mapping)
+            self._rows = self.format.rows(whole)
         else:
-            delimiter = max(DELIMITERS, key=first.count)
-            csv.field_size_limit(LONGEST_LINE)
-            reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
-            try:
-                header = next(reader)
-            except csv.Error:
-                raise _broken_csv(1) from None
-            if mapping.keys() - set(header):
-                raise BrokenFile("--map gives a name that is not in the header.")
-            self.format = Csv(header, delimiter, names)
-            self._rows = self.format.rows(reader)
+            self.format, self._rows = _opened_csv(whole, max(DELIMITERS, key=first.count), names, mapping)
 
     @property
     def size(self) -> int:
@@ -234,8 +240,34 @@ class Source:
         return self._lines.size
 
     def rows(self) -> Iterator[Row]:
-        """Return the rows up to the end, or to where the file is broken."""
+        """Return the rows up to the end, or to where the file is broken.
+
+        A name of the mapping that no line of JSON has shows only at the end; the header of CSV shows it at once.
+        """
         try:
-            yield from self._rows
+            for row in self._rows:
+                self._unseen = {name for name in self._unseen if not _has_name(row.content, name)}
+                yield row
+            if self._unseen and self.size:
+                self.broken = BrokenFile("--map gives a name that is in no row.")
         except BrokenFile as error:
             self.broken = error
+
+
+def _opened_csv(
+    lines: Iterable[str], delimiter: str, names: Mapping[str, str], mapping: Mapping[str, str]
+) -> tuple[Csv, Iterator[Row]]:
+    csv.field_size_limit(LONGEST_LINE)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        header = next(cells for cells in reader if cells)
+    except csv.Error:
+        raise _broken_csv(reader.line_num or 1) from None
+    if mapping.keys() - set(header):
+        raise BrokenFile("--map gives a name that is not in the header.")
+    opened = Csv(header, delimiter, names)
+    return opened, opened.rows(reader)
+
+
+def _has_name(line: str, name: str) -> bool:
+    return any(json.dumps(name, ensure_ascii=is_ascii) in line for is_ascii in (False, True))

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from models import database
-from models.tables import Event, Member, Membership
+from models.tables import IDENTIFIER_LENGTH, Event, Member, Membership
 from tests import support
 from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
 
@@ -202,6 +202,9 @@ def test_columns_with_other_names_are_mapped_or_left_out(sqlite):
     assert counts_of(sqlite, "e.csv", *words, code=3) == (0, 0, 1)
     save(sqlite, '{"Card": "2", "Family name": "Hopper", "Shoe size": 39}', name="m.jsonl")
     assert counts_of(sqlite, "m.jsonl", *words) == (1, 0, 0)
+    done = sqlite("member", "import", "m.jsonl", *words, "--map", "Crad=tier", "--json")
+    assert (done.code, json.loads(done.stdout)) == (1, {"added": 0, "present": 1, "refused": 0})
+    assert done.stderr == "Error: --map gives a name that is in no row. Nothing was written.\n"
 
 
 @pytest.mark.parametrize(
@@ -215,12 +218,17 @@ def test_columns_with_other_names_are_mapped_or_left_out(sqlite):
         (["firstName,lastName"], (), "The file needs a column providerMembershipId or membershipNumber."),
         ([HEADER], ("--map", "Card=number"), "give it as NAME=COLUMN with one of the columns providerMembershipId,"),
         ([HEADER], ("--map", "Card=tier"), "--map gives a name that is not in the header."),
+        ([f"{HEADER}\r{ADA}\r{ALAN}"], (), "The lines end with a carriage return alone; save the file"),
+        (['{"lastName": "A"}\r{"lastName": "B"}'], (), "The lines end with a carriage return alone"),
+        (['[{"membershipNumber": "1"}]'], (), "The file is a JSON array; make it JSON Lines, with one object on each"),
+        (["", "[", "{"], (), "The file is a JSON array; make it JSON Lines, with one object on each line."),
         ([HEADER], ("--errors", "m.csv"), "--errors: It must be another file than the one that is imported."),
         ([HEADER], ("--errors", "no/folder"), "The file of --errors cannot be written: No such file or directory."),
         ([HEADER], ("--program", "gold"), "Name one of the programs: default."),
     ],
     ids=[
         "misspelt", "spaced", "no header", "twice", "mapped twice", "no identifier", "unknown target", "unknown name",
+        "CSV of one line", "JSON of one line", "JSON array", "JSON array of lines",
         "errors in the file", "no folder", "no program",
     ],
 )  # fmt: skip
@@ -271,6 +279,26 @@ def test_utf_16_is_refused_at_once(sqlite):
 def test_files_without_rows(sqlite):
     assert counts_of(sqlite, save(sqlite, HEADER)) == (0, 0, 0)
     assert counts_of(sqlite, save(sqlite, name="empty.jsonl")) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("lines", [[HEADER, "A-3,,,"], ['{"membershipNumber": "A-3"}']], ids=["CSV", "JSON Lines"])
+def test_blank_lines_before_the_first_are_counted_and_passed_over(sqlite, lines):
+    save(sqlite, "", " ", *lines)
+    assert reasons(sqlite, "m.csv") == [f"Line {2 + len(lines)}: lastName: This field is required."]
+
+
+def test_a_text_that_was_kept_is_refused_with_what_to_do(sqlite):
+    save(sqlite, '{"membershipNumber": "1", "lastName": "A"', name="m.jsonl")
+    assert counts_of(sqlite, "m.jsonl", "--errors", "e.jsonl", code=3) == (0, 0, 1)
+    assert counts_of(sqlite, "e.jsonl", "--errors", "again.jsonl", code=3) == (0, 0, 1)
+    kept = json.loads((sqlite.folder / "again.jsonl").read_text())
+    assert kept["errorReason"] == "errorText is the row as it was: mend it, and put it in place of this line."
+    save(sqlite, kept["errorText"] + "}", name="mended.jsonl")
+    assert counts_of(sqlite, "mended.jsonl") == (1, 0, 0)
+
+
+def test_an_empty_standard_input_is_no_success(sqlite):
+    assert refused(sqlite, "-") == "Standard input is empty; nothing was written."
 
 
 def test_standard_input(sqlite):
@@ -488,3 +516,26 @@ def test_a_status_that_is_no_text_is_a_bad_row_like_any_other(loyalty):
     rows[0]["status"], rows[1]["status"] = ["enrolled"], {"is": "enrolled"}
     name = save(loyalty, *map(json.dumps, rows), name="m.jsonl")
     assert counts_of(loyalty, name, code=3) == (1, 0, 2)
+
+
+def test_values_that_no_column_holds_are_refused(loyalty):
+    longest, header = "x" * IDENTIFIER_LENGTH, "providerMembershipId,lastName,expiresAt"
+    save(loyalty, header, f"{longest},Lee,", f"{longest}x,Lee,", "P-1,Lee,9999-12-31T23:59:59-14:00", "P-2,Lee,")
+    assert reasons(loyalty, "m.csv") == [
+        f"Line 3: providerMembershipId: It may have {IDENTIFIER_LENGTH} characters at most.",
+        "Line 4: expiresAt: This date or time is out of range.",
+    ]
+    assert rows_of(loyalty) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_imports_take_turns_lest_two_with_the_same_numbers_in_another_order_are_a_deadlock(loyalty, database_url):
+    opened = support.use_database(database_url)
+    with database.session(), database.transaction():
+        opened.execute_sql("SELECT id FROM program FOR NO KEY UPDATE")  # as an import does for each batch
+        running = begin(loyalty, save(loyalty, HEADER, ADA), "--json")
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        wait_for(lambda: running.poll() is not None or opened.execute_sql(waiting).fetchone()[0] > 0)
+        assert running.poll() is None
+    told, _ = running.communicate(timeout=SECONDS)
+    assert json.loads(told) == {"added": 1, "present": 0, "refused": 0}

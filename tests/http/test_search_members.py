@@ -276,6 +276,59 @@ def test_neighbours_of_the_same_place_are_shown_only_where_nobody_fits(server):
     assert found(server, **known) == [wanted["providerMembershipId"]]
 
 
+def test_a_wrong_digit_of_the_postal_code_hides_nobody_among_many_namesakes(server):
+    """More of them than are read of a name, and at each postal code nearby people of whom one name is the same."""
+    codes = [str(code) for code in range(10001, 10401)]
+    namesakes = dict.fromkeys(codes[::7], ("John", "Smith"))
+    others = [(code, name) for code in codes for name in (("John", "Miller"), ("Mary", "Smith"))]
+    support.load(
+        (
+            {"first_name": first, "last_name": last, "address": {"city": "New York", "postal_code": code}},
+            {"provider_membership_id": f"{first} {last} {code}"},
+        )
+        for code, (first, last) in [*others, *namesakes.items()]
+    )
+    assert len(namesakes) > 2 * SEARCH_LIMIT
+    for code in list(namesakes)[::3]:
+        for place in range(len(code)):
+            wrong = f"{code[:place]}{(int(code[place]) + 5) % 10}{code[place + 1 :]}"
+            answer = found(server, firstName="John", lastName="Smith", city="New York", postalCode=wrong)
+            assert f"John Smith {code}" in answer[:10], (code, wrong)
+
+
+def test_the_person_is_read_among_a_dozen_neighbours_of_the_place(server):
+    """In no other order of members is the person so near: both names differ, and many stand between them by name."""
+    here, elsewhere = {"postal_code": "EX1 1AA"}, {"postal_code": "LS1 1AA"}
+    crowd = [("Eve", "Lasker", elsewhere), ("Eve", "Maven", elsewhere)] * 20
+    people = [*crowd, *[("Eve", "Lasker", here)] * 10, ("Inga", "Lawsen", here)]
+    support.load(
+        ({"first_name": first, "last_name": last, "address": address}, {"provider_membership_id": f"{last} {number}"})
+        for number, (first, last, address) in enumerate(people)
+    )
+    assert found(server, firstName="Anna", lastName="Larsen", postalCode="EX1 1AA")[0] == f"Lawsen {len(people) - 1}"
+
+
+@pytest.mark.parametrize(("stored", "asked", "is_close"), [("107", "101", False), ("1070", "1010", True)])
+def test_one_sign_of_a_short_code_makes_another_code(server, stored, asked, is_close):
+    other = enroll(server, email="a@example.com", address={"postalCode": stored})
+    unknown = enroll(server, email="b@example.com")
+    expected = [entry["providerMembershipId"] for entry in ((other, unknown) if is_close else (unknown, other))]
+    assert found(server, firstName="Ann", lastName="Lee", postalCode=asked) == expected
+
+
+def test_the_same_name_at_another_provider_is_nearly_the_same_email(server):
+    other, wanted = enroll(server, email="lee@example.com"), enroll(server, email="ann.lee@example.org")
+    expected = [entry["providerMembershipId"] for entry in (wanted, other)]
+    assert found(server, firstName="Ann", lastName="Lee", email="ann.lee@example.com") == expected
+
+
+def test_a_city_alone_makes_nobody_possible(server):
+    enroll(server, address={"city": "Exeter", "postalCode": "EX1 1AA"})
+    stranger = {"firstName": "Wilhelmina", "lastName": "Quistgaard", "city": "Exeter"}
+    assert found(server, **stranger) == []
+    assert len(found(server, **stranger, postalCode="EX1 1AA")) == 1
+
+
 def test_who_is_likelier_a_stranger_than_the_person_is_not_shown(server):
     other = enroll(server, firstName="Marcel", address={"city": "Leek", "postalCode": "ST13 5AA"})
     known = {"firstName": "Marcus", "lastName": "Quistgaard", "city": "Leeds"}
