@@ -150,7 +150,7 @@ class Client:
         began = time.perf_counter()
         try:
             came = self._http.request(method, f"{self.base_url}{path}", headers=headers, content=content)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._silence(error, method, path, headers, content, time.perf_counter() - began) from None
         exchange = Exchange(
             method,
@@ -170,12 +170,13 @@ class Client:
     def _silence(
         self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
     ) -> Exception:
-        told = f"No answer came within {seconds:.1f} s: {type(error).__name__}."
+        why = self._masker.text(str(error)) or type(error).__name__
+        told = f"No answer came within {seconds:.1f} s ({why})."
         with self._lock:
             self.sent += 1
             self._silences += 1
             if self._silences >= MOST_SILENCES:
-                return ServerAway(f"The server at {self.base_url} does not answer any more: {type(error).__name__}.")
+                return ServerAway(f"The server at {self.base_url} does not answer any more ({why}).")
         shown = {name: self._masker.text(value) for name, value in headers.items()}
         url = f"{self.base_url}{path}"
         return Silence(told, Exchange(method, url, shown, self._masker.sent(content), 0, {}, told, seconds))

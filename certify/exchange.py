@@ -69,7 +69,8 @@ class Masker:
     """
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        self._tokens = {token: shown for token, shown in tokens.items() if token}
+        longest_first = sorted(filter(None, tokens), key=len, reverse=True)  # one may be a part of another
+        self._tokens = {token: tokens[token] for token in longest_first}
         self._known: set[str] = set()
 
     def know(self, *values: Any) -> None:

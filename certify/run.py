@@ -88,9 +88,9 @@ def _ask(play: Play) -> None:
             statuses.append(play.client.call(operation.method, operation.path, body, observed=False).status)
         except Silence as silence:
             raise CannotJudge(
-                f"The server at {play.options.base_url} cannot be reached: {silence} See whether it runs there."
+                f"The server at {play.options.base_url} cannot be reached; see whether it runs there. {silence}"
             ) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        except httpx.InvalidURL:
             raise CannotJudge(f"{play.options.base_url} is no address: give one with http:// or https://.") from None
     if all(status in REFUSED for status in statuses):
         raise CannotJudge(

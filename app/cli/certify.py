@@ -28,10 +28,12 @@ class _CannotJudge(click.ClickException):
 
 
 def _base_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    parts = urllib.parse.urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise click.BadParameter("give an address such as https://loyalty.example.com/loyalty, and no more.")
-    return value.rstrip("/")
+    with contextlib.suppress(ValueError):  # as of a port that is none
+        parts = urllib.parse.urlsplit(value)
+        further = (parts.username, parts.query, parts.fragment)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not any(further):
+            return value.rstrip("/")
+    raise click.BadParameter("give an address such as https://loyalty.example.com/loyalty, and no more.")
 
 
 def _new_file(_context: click.Context, _parameter: click.Parameter, value: pathlib.Path | None) -> pathlib.Path | None:
