@@ -109,11 +109,11 @@ class Client:
         observed: bool = True,
         shown: Collection[str] = (),
     ) -> Answer:
-        """Send a request and return its answer.
+        """Send a request to a path below the base URL and return its answer.
 
         Args:
             method: of the request.
-            path: below the base URL.
+            path: of the request.
             body: sent as JSON, unless `content` is given.
             authorization: replaces the header Authorization; empty leaves it out.
             headers: further ones, or others.
@@ -126,23 +126,26 @@ class Client:
             Silence: no answer came.
             ServerAway: none has come for several requests.
         """
-        sent = dict(_JSON)
-        if authorization is None:
-            authorization = f"Bearer {self._token}"
-        if authorization:
-            sent["Authorization"] = authorization
-        sent |= headers or {}
-        if content is None:
-            content = json.dumps(body, ensure_ascii=False).encode()
+        sent = self._headers(authorization) | (headers or {})
+        content = json.dumps(body, ensure_ascii=False).encode() if content is None else content
         for _ in range(MOST_WAITS):
             answer = self._send(method, path, sent, content, body, shown)
             if observed:
                 self._observe(answer)
-            seconds = _retry_after(answer)
-            if answer.status != 429 or not patient or seconds > LONGEST_WAIT_SECONDS:
+            if answer.status != 429 or not patient or not self._has_waited(answer):
                 break
-            self._wait(seconds)
         return answer
+
+    def _has_waited(self, answer: Answer) -> bool:
+        seconds = _retry_after(answer)
+        if seconds > LONGEST_WAIT_SECONDS:
+            return False
+        self._wait(seconds)
+        return True
+
+    def _headers(self, authorization: str | None) -> dict[str, str]:
+        authorization = f"Bearer {self._token}" if authorization is None else authorization
+        return _JSON | ({"Authorization": authorization} if authorization else {})
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], content: bytes, body: Any, shown: Collection[str]

@@ -54,25 +54,32 @@ def certify_server(
         CannotJudge: the server cannot be reached, refuses the token everywhere, or went away.
     """
     began = datetime.datetime.now(datetime.UTC)
-    judge = Judge(requirements.load().values())
-    masker = Masker({options.second_token: "$LOYALTY_SECOND_TOKEN", options.token: "$LOYALTY_TOKEN"})
-    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
-    guests = Guests(random.Random(f"{seed} {began}"))  # noqa: S311 (and no run shall meet another's)
-    play = Play(options, spec, judge, client, guests, masker)
-    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
-    steps = len(scenarios) + 1
+    play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)
     try:
         _ask(play)
-        for step, scenario in enumerate(scenarios):
-            progress(scenario.title, step, steps)
-            _play(play, scenario)
-        _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
+        _play_all(play, time_budget, seed, progress)
     except ServerAway as error:
         raise CannotJudge(str(error)) from None
     finally:
-        client.close()
+        play.client.close()
     return Report(play, began=began, strict=strict, seed=seed)
+
+
+def _new_play(options: Options, spec: Specification, randomness: random.Random) -> Play:
+    judge = Judge(requirements.load().values())
+    masker = Masker({options.second_token: "$LOYALTY_SECOND_TOKEN", options.token: "$LOYALTY_TOKEN"})
+    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
+    return Play(options, spec, judge, client, Guests(randomness), masker)
+
+
+def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> None:
+    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
+    steps = len(scenarios) + 1
+    for step, scenario in enumerate(scenarios):
+        progress(scenario.title, step, steps)
+        _play(play, scenario)
+    _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
 
 
 def _ask(play: Play) -> None:
