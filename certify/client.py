@@ -168,7 +168,7 @@ class Client:
         with self._lock:
             self.sent += 1
             self._silences = 0
-        return Answer(path, came.status_code, came.headers, came.content, _parsed(came.content), exchange)
+        return Answer(path, came.status_code, came.headers, came.content, parsed(came.content), exchange)
 
     def _silence(
         self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
@@ -185,9 +185,10 @@ class Client:
         return Silence(told, Exchange(method, url, shown, self._masker.sent(content), 0, {}, told, seconds))
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """Return a body as the JSON that it is; None where it is none, or not in UTF-8 alone (RFC 8259, section 8.1)."""
     try:
-        return json.loads(content)
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
 

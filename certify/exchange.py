@@ -58,7 +58,7 @@ class Exchange:
 
 def _shell(header: str) -> str:
     """Quote a header for a shell; one that names a variable has it filled in."""
-    return f'"{header}"' if "$LOYALTY_" in header else shlex.quote(header)
+    return f'"{header}"' if "$LOYALTY_" in header or "${LOYALTY_" in header else shlex.quote(header)
 
 
 class Masker:

@@ -68,7 +68,10 @@ def certify_server(
 
 def _new_play(options: Options, spec: Specification, randomness: random.Random) -> Play:
     judge = Judge(requirements.load().values())
-    masker = Masker({options.second_token: "$LOYALTY_SECOND_TOKEN", options.token: "$LOYALTY_TOKEN"})
+    # The scenarios send the token also with its case swapped and with a letter more, which bash spells so.
+    spelled = {options.token: "$LOYALTY_TOKEN", f"{options.token}x": "${LOYALTY_TOKEN}x"}
+    swapped = {options.token.swapcase(): "${LOYALTY_TOKEN~~}"}
+    masker = Masker(swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled)
     client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
     return Play(options, spec, judge, client, Guests(randomness), masker)
 
@@ -84,7 +87,7 @@ def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> 
 
 def _ask(play: Play) -> None:
     """Find out whether the server answers, and takes the token anywhere."""
-    statuses = []
+    statuses, silences = [], []
     requests = harmless(play)
     if not requests:
         raise CannotJudge("Every feature was declared absent, so nothing is left to judge.")
@@ -94,11 +97,13 @@ def _ask(play: Play) -> None:
         try:
             statuses.append(play.client.call(operation.method, operation.path, body, observed=False).status)
         except Silence as silence:
-            raise CannotJudge(
-                f"The server at {play.options.base_url} cannot be reached; see whether it runs there. {silence}"
-            ) from None
+            silences.append(silence)
         except httpx.InvalidURL:
             raise CannotJudge(f"{play.options.base_url} is no address: give one with http:// or https://.") from None
+    if not statuses:
+        raise CannotJudge(
+            f"The server at {play.options.base_url} cannot be reached; see whether it runs there. {silences[0]}"
+        )
     if all(status in REFUSED for status in statuses):
         raise CannotJudge(
             f"The server at {play.options.base_url} refuses the token for every operation: "

@@ -43,9 +43,13 @@ def call_with_wrong_token(play: Play) -> None:
     for flow, body in harmless(play).items():
         for authorization, what in (
             ("Bearer certify-wrong-token", "A wrong token"),
-            (f"Bearer x{token}", "The token with a letter too many"),
+            (f"Bearer x{token}", "The token with a letter before it"),
+            (f"Bearer {token}x", "The token with a letter after it"),
+            (f"Bearer {token.swapcase()}", "The token in other cases of letters"),
             (f"Basic {token}", "The token under the scheme Basic"),
         ):
+            if authorization == f"Bearer {token}":
+                continue  # it has no letters
             answer = play.call(flow, body, authorization=authorization)
             refused(play, "authentication-wrong-token-is-401", flow, answer, what)
 

@@ -57,7 +57,8 @@ def test_our_own_server_passes_strictly(loyalty, server):
     assert done.code == 0
     skipped = {name for name in results(done.stdout, "skipped") if not name.startswith("generated-")}
     assert skipped == {"absent-feature-is-not-served"}  # the contract has no operation for checkout events yet
-    assert any(name.startswith("generated-") for name in results(done.stdout, "passed"))
+    generated = {row["why"] for name, row in rows(done.stdout).items() if name.startswith("generated-")}
+    assert not any("--time-budget" in (why or "") for why in generated)
     assert server.token not in done.stdout + done.stderr
     assert second not in done.stdout + done.stderr
 
