@@ -72,12 +72,17 @@ def _configuration(play: Play, seconds: float, seed: int) -> SchemathesisConfig:
             "max-redirects": 0,
             "request-timeout": TIMEOUT_SECONDS,
             "continue-on-failure": True,
-            "auth": {"openapi": {"bearerAuth": {"bearer": play.options.token}}},
+            "auth": {"openapi": {name: {"bearer": play.options.token} for name in _bearer_schemes(play.spec)}},
             "checks": {"enabled": True, "max_response_time": SLOWEST_SECONDS},
             "generation": {"max-examples": MOST_EXAMPLES, "database": "none"},
             "suppress-health-check": ["all"],
         }
     )
+
+
+def _bearer_schemes(spec: Specification) -> list[str]:
+    schemes = spec.document.get("components", {}).get("securitySchemes", {})
+    return [name for name, scheme in schemes.items() if spec.contract.resolve(scheme).get("scheme", "") == "bearer"]
 
 
 def _document(spec: Specification) -> dict:
