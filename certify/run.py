@@ -1,6 +1,7 @@
 """One run of the kit: asks whether there is anything to judge, plays the scenarios, and returns the report."""
 
 import datetime
+import importlib
 import random
 from collections.abc import Callable
 
@@ -53,6 +54,8 @@ def certify_server(
     Raises:
         CannotJudge: the server cannot be reached, refuses the token everywhere, or went away.
     """
+    if time_budget:
+        importlib.import_module("certify.generated")  # it may lack a package, which is better known before the rest
     began = datetime.datetime.now(datetime.UTC)
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
     play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)

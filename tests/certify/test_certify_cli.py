@@ -203,8 +203,8 @@ def test_a_server_that_goes_away_is_not_judged(loyalty, server):
     assert "does not answer any more" in done.stderr
 
 
-def test_a_package_that_is_not_installed_is_named(loyalty, tmp_path):
-    package = "openapi_spec_validator"
+@pytest.mark.parametrize("package", ["httpx", "jinja2", "openapi_spec_validator", "schemathesis"])
+def test_a_package_that_is_not_installed_is_named(package, loyalty, tmp_path):
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})\n", encoding="utf-8")
     words = ("certify", "--base-url", "http://127.0.0.1:9", "--token", "x")
     told = loyalty.refused(*words, PYTHONPATH=f"{tmp_path}:{ROOT}")

@@ -14,6 +14,7 @@ import pytest
 from app import __version__, contract
 from certify import requirements
 from tests import support
+from tests.certify.faults import FAULTS
 from tests.certify.front import Answer, Call, front, problem
 from tests.cli.commands import Loyalty
 
@@ -156,6 +157,11 @@ def result_in(suites: ElementTree.Element, name: str) -> str:
     [case] = [case for case in suites.iter("testcase") if case.get("name") == name]
     told = {"failure": "failed", "error": "not judged", "skipped": "skipped", "system-out": "advice"}
     return next((told[child.tag] for child in case), "passed")
+
+
+def test_the_document_counts_the_faulty_servers():
+    text = " ".join((ROOT / "docs/certify.md").read_text().split())
+    assert f"would: {len(FAULTS)} mistakes" in text
 
 
 def test_whoever_is_left_behind_is_listed(reports):
