@@ -109,11 +109,11 @@ class Client:
         observed: bool = True,
         shown: Collection[str] = (),
     ) -> Answer:
-        """Send a request and return its answer.
+        """Send a request to a path below the base URL and return its answer.
 
         Args:
             method: of the request.
-            path: below the base URL.
+            path: of the request.
             body: sent as JSON, unless `content` is given.
             authorization: replaces the header Authorization; empty leaves it out.
             headers: further ones, or others.
@@ -126,23 +126,26 @@ class Client:
             Silence: no answer came.
             ServerAway: none has come for several requests.
         """
-        sent = dict(_JSON)
-        if authorization is None:
-            authorization = f"Bearer {self._token}"
-        if authorization:
-            sent["Authorization"] = authorization
-        sent |= headers or {}
-        if content is None:
-            content = json.dumps(body, ensure_ascii=False).encode()
+        sent = self._headers(authorization) | (headers or {})
+        content = json.dumps(body, ensure_ascii=False).encode() if content is None else content
         for _ in range(MOST_WAITS):
             answer = self._send(method, path, sent, content, body, shown)
             if observed:
                 self._observe(answer)
-            seconds = _retry_after(answer)
-            if answer.status != 429 or not patient or seconds > LONGEST_WAIT_SECONDS:
+            if answer.status != 429 or not patient or not self._has_waited(answer):
                 break
-            self._wait(seconds)
         return answer
+
+    def _has_waited(self, answer: Answer) -> bool:
+        seconds = _retry_after(answer)
+        if seconds > LONGEST_WAIT_SECONDS:
+            return False
+        self._wait(seconds)
+        return True
+
+    def _headers(self, authorization: str | None) -> dict[str, str]:
+        authorization = f"Bearer {self._token}" if authorization is None else authorization
+        return _JSON | ({"Authorization": authorization} if authorization else {})
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], content: bytes, body: Any, shown: Collection[str]
@@ -150,7 +153,7 @@ class Client:
         began = time.perf_counter()
         try:
             came = self._http.request(method, f"{self.base_url}{path}", headers=headers, content=content)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._silence(error, method, path, headers, content, time.perf_counter() - began) from None
         exchange = Exchange(
             method,
@@ -165,25 +168,27 @@ class Client:
         with self._lock:
             self.sent += 1
             self._silences = 0
-        return Answer(path, came.status_code, came.headers, came.content, _parsed(came.content), exchange)
+        return Answer(path, came.status_code, came.headers, came.content, parsed(came.content), exchange)
 
     def _silence(
         self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
     ) -> Exception:
-        told = f"No answer came within {seconds:.1f} s: {type(error).__name__}."
+        why = self._masker.text(str(error)) or type(error).__name__
+        told = f"No answer came within {seconds:.1f} s ({why})."
         with self._lock:
             self.sent += 1
             self._silences += 1
             if self._silences >= MOST_SILENCES:
-                return ServerAway(f"The server at {self.base_url} does not answer any more: {type(error).__name__}.")
+                return ServerAway(f"The server at {self.base_url} does not answer any more ({why}).")
         shown = {name: self._masker.text(value) for name, value in headers.items()}
         url = f"{self.base_url}{path}"
         return Silence(told, Exchange(method, url, shown, self._masker.sent(content), 0, {}, told, seconds))
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """Return a body as the JSON that it is; None where it is none, or not in UTF-8 alone (RFC 8259, section 8.1)."""
     try:
-        return json.loads(content)
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
 

@@ -58,7 +58,7 @@ class Exchange:
 
 def _shell(header: str) -> str:
     """Quote a header for a shell; one that names a variable has it filled in."""
-    return f'"{header}"' if "$LOYALTY_" in header else shlex.quote(header)
+    return f'"{header}"' if "$LOYALTY_" in header or "${LOYALTY_" in header else shlex.quote(header)
 
 
 class Masker:
@@ -69,7 +69,8 @@ class Masker:
     """
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        self._tokens = {token: shown for token, shown in tokens.items() if token}
+        longest_first = sorted(filter(None, tokens), key=len, reverse=True)  # one may be a part of another
+        self._tokens = {token: tokens[token] for token in longest_first}
         self._known: set[str] = set()
 
     def know(self, *values: Any) -> None:

@@ -1,7 +1,6 @@
 """Requests that Schemathesis generates from the spec, within and beyond it, and chains as the flows are chained."""
 
 import copy
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from schemathesis.engine import Status, events
 
 from app import contract
 from certify import problems
+from certify.client import parsed
 from certify.exchange import Exchange
 from certify.guests import DOMAIN
 from certify.observers import SLOWEST_SECONDS, memberships
@@ -72,12 +72,17 @@ def _configuration(play: Play, seconds: float, seed: int) -> SchemathesisConfig:
             "max-redirects": 0,
             "request-timeout": TIMEOUT_SECONDS,
             "continue-on-failure": True,
-            "auth": {"openapi": {"bearerAuth": {"bearer": play.options.token}}},
+            "auth": {"openapi": {name: {"bearer": play.options.token} for name in _bearer_schemes(play.spec)}},
             "checks": {"enabled": True, "max_response_time": SLOWEST_SECONDS},
             "generation": {"max-examples": MOST_EXAMPLES, "database": "none"},
             "suppress-health-check": ["all"],
         }
     )
+
+
+def _bearer_schemes(spec: Specification) -> list[str]:
+    schemes = spec.document.get("components", {}).get("securitySchemes", {})
+    return [name for name, scheme in schemes.items() if spec.contract.resolve(scheme).get("scheme", "") == "bearer"]
 
 
 def _document(spec: Specification) -> dict:
@@ -154,7 +159,7 @@ def _look(play: Play, case: Any, interaction: Any) -> None:
         return
     play.judge.statuses[answer.status_code] += 1
     flow = play.spec.flow_of(exchange.method, case.value.operation.path) if case else None
-    body = _parsed(answer.content)
+    body = parsed(answer.content)
     if flow is Flow.ENROLL and answer.status_code == 200:
         play.left += [("", str(found["providerMembershipId"])) for found in memberships(body)]
     if flow and answer.status_code >= 400:
@@ -178,7 +183,7 @@ def _judge(play: Play, recorder: Any, case_id: str, check: Any) -> None:
     case = recorder.cases.get(case_id)
     flow = play.spec.flow_of(exchange.method, case.value.operation.path) if case else None
     if check.name == "response_schema_conformance" and flow and interaction.response.status_code == 200:
-        for fault in play.spec.faults(play.spec.operation(flow), _parsed(interaction.response.content))[:1]:
+        for fault in play.spec.faults(play.spec.operation(flow), parsed(interaction.response.content))[:1]:
             told, pointer = f"{failure.title}: {fault.told}.", fault.pointer
     play.judge.check(name, False, told, exchange, pointer=pointer)
 
@@ -191,7 +196,7 @@ def _is_excused(check: str, answer: Any) -> bool:
     """
     if answer.status_code == 429:
         return True
-    return check == "positive_data_acceptance" and bool(problems.errors(_parsed(answer.content)))
+    return check == "positive_data_acceptance" and bool(problems.errors(parsed(answer.content)))
 
 
 def _exchange(play: Play, interaction: Any) -> Exchange:
@@ -208,13 +213,6 @@ def _exchange(play: Play, interaction: Any) -> Exchange:
         play.masker.sent(sent),
         answer.status_code if answer else 0,
         play.masker.headers(headers),
-        play.masker.came(content, _parsed(sent)),
+        play.masker.came(content, parsed(sent)),
         answer.elapsed if answer else 0,
     )
-
-
-def _parsed(content: bytes | None) -> Any:
-    try:
-        return json.loads(content or b"")
-    except (ValueError, RecursionError):
-        return None

@@ -111,9 +111,11 @@ def _field_errors(answer: Answer) -> Iterator[Check]:
         told = f"The type of an error is {_shown(error.get('type'))}, and none that Mews publishes."
         yield "errors-of-fields-have-published-types", error.get("type") in published, told, ""
         pointer = error.get("pointer")
+        told = "An error of a field has no pointer."
+        yield "errors-of-fields-have-published-types", isinstance(pointer, str), told, ""
         told = "An error's pointer is not in URI fragment form, such as #/customer/email."
-        in_form = isinstance(pointer, str) and _POINTER.fullmatch(pointer) is not None
-        yield "errors-point-in-fragment-form", in_form, told, ""
+        if isinstance(pointer, str):
+            yield "errors-point-in-fragment-form", _POINTER.fullmatch(pointer) is not None, told, ""
 
 
 def _stubs(answer: Answer) -> Iterator[Check]:

@@ -39,8 +39,8 @@ class Options:
     """
 
     base_url: str
-    token: str
-    second_token: str = ""
+    token: str = field(repr=False)
+    second_token: str = field(default="", repr=False)
     enterprise: str = HOTEL
     other_enterprise: str = ""
     absent: tuple[Flow, ...] = ()

@@ -1,6 +1,7 @@
 """One run of the kit: asks whether there is anything to judge, plays the scenarios, and returns the report."""
 
 import datetime
+import importlib
 import random
 from collections.abc import Callable
 
@@ -53,31 +54,43 @@ def certify_server(
     Raises:
         CannotJudge: the server cannot be reached, refuses the token everywhere, or went away.
     """
+    if time_budget:
+        importlib.import_module("certify.generated")  # it may lack a package, which is better known before the rest
     began = datetime.datetime.now(datetime.UTC)
-    judge = Judge(requirements.load().values())
-    masker = Masker({options.second_token: "$LOYALTY_SECOND_TOKEN", options.token: "$LOYALTY_TOKEN"})
-    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
-    guests = Guests(random.Random(f"{seed} {began}"))  # noqa: S311 (and no run shall meet another's)
-    play = Play(options, spec, judge, client, guests, masker)
-    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
-    steps = len(scenarios) + 1
+    play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)
     try:
         _ask(play)
-        for step, scenario in enumerate(scenarios):
-            progress(scenario.title, step, steps)
-            _play(play, scenario)
-        _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
+        _play_all(play, time_budget, seed, progress)
     except ServerAway as error:
         raise CannotJudge(str(error)) from None
     finally:
-        client.close()
+        play.client.close()
     return Report(play, began=began, strict=strict, seed=seed)
+
+
+def _new_play(options: Options, spec: Specification, randomness: random.Random) -> Play:
+    judge = Judge(requirements.load().values())
+    # The scenarios send the token also with its case swapped and with a letter more, which bash spells so.
+    spelled = {options.token: "$LOYALTY_TOKEN", f"{options.token}x": "${LOYALTY_TOKEN}x"}
+    swapped = {options.token.swapcase(): "${LOYALTY_TOKEN~~}"}
+    masker = Masker(swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled)
+    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
+    return Play(options, spec, judge, client, Guests(randomness), masker)
+
+
+def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> None:
+    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
+    steps = len(scenarios) + 1
+    for step, scenario in enumerate(scenarios):
+        progress(scenario.title, step, steps)
+        _play(play, scenario)
+    _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
 
 
 def _ask(play: Play) -> None:
     """Find out whether the server answers, and takes the token anywhere."""
-    statuses = []
+    statuses, silences = [], []
     requests = harmless(play)
     if not requests:
         raise CannotJudge("Every feature was declared absent, so nothing is left to judge.")
@@ -87,11 +100,13 @@ def _ask(play: Play) -> None:
         try:
             statuses.append(play.client.call(operation.method, operation.path, body, observed=False).status)
         except Silence as silence:
-            raise CannotJudge(
-                f"The server at {play.options.base_url} cannot be reached: {silence} See whether it runs there."
-            ) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            silences.append(silence)
+        except httpx.InvalidURL:
             raise CannotJudge(f"{play.options.base_url} is no address: give one with http:// or https://.") from None
+    if not statuses:
+        raise CannotJudge(
+            f"The server at {play.options.base_url} cannot be reached; see whether it runs there. {silences[0]}"
+        )
     if all(status in REFUSED for status in statuses):
         raise CannotJudge(
             f"The server at {play.options.base_url} refuses the token for every operation: "

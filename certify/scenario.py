@@ -58,6 +58,7 @@ class Wrong:
         at: the wrong field as a plain pointer, `/customer/email`.
         kinds: the field-level types that Mews publishes for what is wrong there.
         points: the requirement that errors, where there are any, point at the wrong field.
+        repeated: what a problem must not repeat, as it stands in the wrong field.
     """
 
     requirement: str
@@ -66,6 +67,7 @@ class Wrong:
     at: str
     kinds: tuple[str, ...]
     points: str = "errors-point-at-the-field"
+    repeated: str = ""
 
 
 def expect_refusal(play: Play, flow: Flow, wrong: Wrong) -> Answer | None:
@@ -82,15 +84,28 @@ def expect_refusal(play: Play, flow: Flow, wrong: Wrong) -> Answer | None:
         play.check(wrong.points, wrong.at in {pointer for _, pointer in listed}, told, answer)
     told = f"{wrong.what} at #{wrong.at} is not listed as {' or '.join(wrong.kinds)}."
     play.check("errors-name-the-fault", any((kind, wrong.at) in listed for kind in wrong.kinds), told, answer)
+    if wrong.repeated:
+        told = f"The problem repeats the value at #{wrong.at}."
+        play.check("errors-repeat-no-personal-data", wrong.repeated.encode() not in answer.content, told, answer)
     return answer
 
 
 def expect_missing_fields_refused(play: Play, flow: Flow, body: dict) -> None:
     """Leave out each field that the spec requires of a request, one at a time, and judge the refusals."""
     for name in play.spec.schema_of(flow).get("required", ()):
-        without = {key: value for key, value in body.items() if key != name}
-        requirement = f"{flow}-missing-field-refused"
-        expect_refusal(play, flow, Wrong(requirement, "A missing field", without, f"/{name}", (problems.REQUIRED,)))
+        _expect_missing_refused(play, flow, without(body, name), f"/{name}")
+        for below in play.spec.schema_of(flow, name).get("required", ()):
+            _expect_missing_refused(play, flow, body | {name: without(body[name], below)}, f"/{name}/{below}")
+
+
+def _expect_missing_refused(play: Play, flow: Flow, body: dict, at: str) -> None:
+    requirement = f"{flow}-missing-field-refused"
+    expect_refusal(play, flow, Wrong(requirement, "A missing field", body, at, (problems.REQUIRED,)))
+
+
+def without(fields: dict, name: str) -> dict:
+    """Return the fields but one."""
+    return {key: value for key, value in fields.items() if key != name}
 
 
 def named_errors(answer: Answer) -> set[tuple[str, str]]:

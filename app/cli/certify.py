@@ -7,7 +7,7 @@ import sys
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -28,10 +28,12 @@ class _CannotJudge(click.ClickException):
 
 
 def _base_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    parts = urllib.parse.urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise click.BadParameter("give an address such as https://loyalty.example.com/loyalty, and no more.")
-    return value.rstrip("/")
+    with contextlib.suppress(ValueError):  # as of a port that is none
+        parts = urllib.parse.urlsplit(value)
+        further = (parts.username, parts.query, parts.fragment)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not any(further):
+            return value.rstrip("/")
+    raise click.BadParameter("give an address such as https://loyalty.example.com/loyalty, and no more.")
 
 
 def _new_file(_context: click.Context, _parameter: click.Parameter, value: pathlib.Path | None) -> pathlib.Path | None:
@@ -82,23 +84,7 @@ _file = click.Path(path_type=pathlib.Path)
 @click.option("--html", type=_file, callback=_new_file, help="Write a report for people, on screen or paper.")
 @click.option("--junit", type=_file, callback=_new_file, help="Write JUnit XML for CI.")
 @json_option
-def command(
-    *,
-    base_url: str,
-    token: str,
-    second_token: str,
-    spec: pathlib.Path,
-    enterprise: uuid.UUID | None,
-    other_enterprise: uuid.UUID | None,
-    languages: tuple[str, ...],
-    without: tuple[str, ...],
-    time_budget: int,
-    seed: int | None,
-    strict: bool,
-    html: pathlib.Path | None,
-    junit: pathlib.Path | None,
-    as_json: bool,
-) -> None:
+def command(*, html: pathlib.Path | None, junit: pathlib.Path | None, as_json: bool, **given: Any) -> None:
     """Play Mews against the server at URL, and say which requirements it keeps.
 
     It enrolls guests that it makes up, in the domain certify.example, and lists them, since the API cannot delete:
@@ -107,26 +93,9 @@ def command(
     Exits with 0 if the server passed, 1 if it did not, 2 if the kit could not judge.
     """
     with _one_sentence():
-        from certify.play import HOTEL, Options
         from certify.rendering import write_html, write_junit
-        from certify.run import certify_server
-        from certify.specification import Specification
 
-        absent = tuple(Flow(name) for name in without)
-        options = Options(
-            base_url=base_url,
-            token=token,
-            second_token=second_token,
-            enterprise=str(enterprise or HOTEL),
-            other_enterprise=str(other_enterprise or ""),
-            absent=absent,
-            languages=languages,
-        )
-        judged_by = Specification(spec, absent)
-        with _shown() as progress:
-            report = certify_server(
-                options, judged_by, time_budget=time_budget, strict=strict, seed=seed, progress=progress
-            )
+        report = _judge(**given)
         if html:
             write_html(report, html)
         if junit:
@@ -136,6 +105,29 @@ def command(
     else:
         _show(report)
     sys.exit(report.exit_code)
+
+
+def _judge(
+    *,
+    spec: pathlib.Path,
+    enterprise: uuid.UUID | None,
+    other_enterprise: uuid.UUID | None,
+    without: tuple[str, ...],
+    time_budget: int,
+    seed: int | None,
+    strict: bool,
+    **said: Any,
+) -> "Report":
+    from certify.play import HOTEL, Options
+    from certify.run import certify_server
+    from certify.specification import Specification
+
+    absent = tuple(Flow(name) for name in without)
+    hotel, other = str(enterprise or HOTEL), str(other_enterprise or "")
+    options = Options(enterprise=hotel, other_enterprise=other, absent=absent, **said)
+    judged_by = Specification(spec, absent)
+    with _shown() as progress:
+        return certify_server(options, judged_by, time_budget=time_budget, strict=strict, seed=seed, progress=progress)
 
 
 @contextlib.contextmanager

@@ -58,12 +58,14 @@ def unlink_and_link_anew(play: Play) -> None:
     name, enrolled, customer = "staff-unlink-and-link-anew", play.enroll(), play.customer()
     play.link(enrolled.id, True, customer)
     steps = (
-        (play.link(enrolled.id, False, customer), "unlinked"),
-        (play.refresh([enrolled.id]), "refreshed"),
-        (play.search({"email": enrolled.guest["email"]}), "looked up"),
-        (play.link(enrolled.id, True, play.customer()), "linked to another customer"),
-        (play.refresh([enrolled.id]), "refreshed again"),
+        (Flow.LINK, play.link_body(enrolled.id, False, customer), "unlinked"),
+        (Flow.LIST, play.body(Flow.LIST, [enrolled.id]), "refreshed"),
+        (Flow.SEARCH, play.body(Flow.SEARCH, {"email": enrolled.guest["email"]}), "looked up"),
+        (Flow.LINK, play.link_body(enrolled.id, True, play.customer()), "linked to another customer"),
+        (Flow.LIST, play.body(Flow.LIST, [enrolled.id]), "refreshed again"),
     )
-    for answer, step in steps:
-        told = f"The membership is not the same when it is {step}."
-        play.check(name, entry(answer, enrolled.id) == enrolled.membership, told, enrolled.answer, answer)
+    for flow, body, step in steps:
+        answer = play.call(flow, body)
+        told = f"The membership is not the same when it is {step}, which is answered with {answer.status}."
+        same = answer.is_success and entry(answer, enrolled.id) == enrolled.membership
+        play.check(name, same, told, enrolled.answer, answer)

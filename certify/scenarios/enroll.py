@@ -68,6 +68,15 @@ def enroll_accented_names(play: Play) -> None:
         play.check("enroll-takes-accented-names", answer.is_success, told, answer)
 
 
+@scenario(Flow.ENROLL, "requests-meet-no-server-error")
+def enroll_longest_name(play: Play) -> None:
+    """Enroll a customer whose name is as long as the spec allows."""
+    longest = play.spec.schema_of(Flow.ENROLL, "customer", "lastName").get("maxLength", 0)
+    name = play.guests.unheard_of()
+    guest = play.guests.guest(lastName=(name * longest)[:longest] or name)
+    play.call(Flow.ENROLL, play.body(Flow.ENROLL, guest))
+
+
 @scenario(Flow.ENROLL, "enroll-names-missing-fields")
 def enroll_with_required_fields_alone(play: Play) -> None:
     """Enroll a customer with only what the spec requires."""
@@ -102,7 +111,9 @@ def enroll_with_wrong_fields(play: Play) -> None:
         ("enroll-too-long-refused", "x" * (longest + 1), problems.TOO_LONG, "A text that is too long"),
     ):
         body = play.body(Flow.ENROLL, guest | {"lastName": value})
-        answer = expect_refusal(play, Flow.ENROLL, Wrong(requirement, what, body, "/customer/lastName", (kind,)))
+        repeated = value if isinstance(value, str) else ""
+        wrong = Wrong(requirement, what, body, "/customer/lastName", (kind,), repeated=repeated)
+        answer = expect_refusal(play, Flow.ENROLL, wrong)
         if answer is not None and answer.status >= 400:
             told_back = [name for name in ("email", "phoneNumber") if guest[name].encode() in answer.content]
             told = f"The problem repeats the customer's {' and '.join(told_back)}."
@@ -112,11 +123,12 @@ def enroll_with_wrong_fields(play: Play) -> None:
 @scenario(Flow.ENROLL, "enroll-invalid-email-refused")
 def enroll_without_an_address(play: Play) -> None:
     """Enroll a customer whose e-mail address is none."""
-    for email in ("no e-mail address", f"two@@{play.guests.run}.example"):
+    for email in (f"{play.guests.unheard_of()} at home", f"two@@{play.guests.run}.example"):
         body = play.body(Flow.ENROLL, play.guests.guest(email=email))
         kinds = (problems.EMAIL_INVALID,)
-        what = "A text that is no e-mail address"
-        expect_refusal(play, Flow.ENROLL, Wrong("enroll-invalid-email-refused", what, body, "/customer/email", kinds))
+        requirement, what = "enroll-invalid-email-refused", "A text that is no e-mail address"
+        wrong = Wrong(requirement, what, body, "/customer/email", kinds, repeated=email)
+        expect_refusal(play, Flow.ENROLL, wrong)
 
 
 @scenario(Flow.ENROLL, "enroll-refused-leaves-nothing", needs=(Flow.SEARCH,))

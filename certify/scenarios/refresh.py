@@ -1,7 +1,7 @@
 """List & refresh: Mews asks for memberships by their identifiers, one at a button or many at night."""
 
 from certify import problems
-from certify.play import Enrolled, Play, entry, ids
+from certify.play import BrokenOff, Enrolled, Play, entry, ids
 from certify.requirements import Flow
 from certify.scenario import Wrong, expect_missing_fields_refused, expect_refusal, scenario
 
@@ -33,7 +33,10 @@ def list_known_and_unknown(play: Play) -> None:
     answer = play.refresh([first.id])
     told = "The membership in the list is not as the enrollment answered with it."
     play.check("list-returns-membership", entry(answer, first.id) == first.membership, told, first.answer, answer)
-    mixed = play.refresh([second.id, unknown, first.id])
+    mixed = play.call(Flow.LIST, play.body(Flow.LIST, [second.id, unknown, first.id]))
+    told = f"An unknown identifier among others is answered with {mixed.status}."
+    if not play.check("list-unknown-is-not-found", mixed.is_success, told, mixed):
+        raise BrokenOff(told)
     told = "The list has no entry with the status notFound for an identifier that nobody has."
     found = (entry(mixed, unknown) or {}).get("status")
     play.check("list-unknown-is-not-found", found == "notFound", told, mixed)

@@ -3,6 +3,7 @@
 import unicodedata
 
 from certify import problems
+from certify.client import Answer
 from certify.guests import ACCENTED
 from certify.observers import members
 from certify.play import Enrolled, Play, ids
@@ -38,9 +39,7 @@ def search_by_what_is_known(play: Play) -> None:
     """Look for a member by each accepted combination of what Mews knows of a customer."""
     enrolled = play.enroll()
     for requirement, names in FILTERS.items():
-        answer = play.search({name: known_of(enrolled.guest)[name] for name in names})
-        told = f"The member is not in the answer to a search by {', '.join(names)}."
-        play.check(requirement, enrolled.id in ids(answer), told, enrolled.answer, answer)
+        _find(play, requirement, enrolled, {name: known_of(enrolled.guest)[name] for name in names})
 
 
 @scenario(
@@ -59,9 +58,15 @@ def search_by_identifiers(play: Play) -> None:
         if name not in enrolled.membership:
             play.judge.skip(requirement, "The membership is pending, and has no number yet.")
             continue
-        answer = play.search({name: enrolled.membership[name]})
-        told = f"The member is not in the answer to a search by {name}."
-        play.check(requirement, enrolled.id in ids(answer), told, enrolled.answer, answer)
+        _find(play, requirement, enrolled, {name: enrolled.membership[name]})
+
+
+def _find(play: Play, requirement: str, enrolled: Enrolled, member_filter: dict) -> None:
+    answer = play.call(Flow.SEARCH, play.body(Flow.SEARCH, member_filter))
+    by = ", ".join(member_filter)
+    told = f"A search by {by} is answered with {answer.status}, and not with the member."
+    found = answer.is_success and enrolled.id in ids(answer)
+    play.check(requirement, found, told, enrolled.answer, answer)
 
 
 @scenario(Flow.SEARCH, "search-shows-the-person", "search-finds-without-accents", needs=(Flow.ENROLL,))
@@ -74,6 +79,7 @@ def search_with_accents(play: Play) -> None:
     for name in ("firstName", "lastName", "email"):
         same = bool(found) and found[0].get(name) == enrolled.guest[name]
         play.check("search-shows-the-person", same, f"The member's {name} is not as it was enrolled.", answer)
+    _shows_details(play, enrolled.guest, found, answer)
     decomposed = {name: unicodedata.normalize("NFD", enrolled.guest[name]) for name in ("firstName", "lastName")}
     bare = {
         "firstName": "Zoe-Marie",
@@ -83,6 +89,18 @@ def search_with_accents(play: Play) -> None:
         answer = play.search(member_filter)
         told = f"The member is not in the answer to a search by the name {written}."
         play.check("search-finds-without-accents", enrolled.id in ids(answer), told, answer)
+
+
+def _shows_details(play: Play, guest: dict, found: list[dict], answer: Answer) -> None:
+    """Judge what staff tell namesakes apart by: the city, and the birthday where the server tells it."""
+    for member in found[:1]:
+        address = member.get("address")
+        city = address.get("city") if isinstance(address, dict) else None
+        told = "The member's city is not as it was enrolled."
+        play.check("search-shows-the-person", city == guest["address"]["city"], told, answer)
+        told = "The member's birthday is not as it was enrolled."
+        same = member.get("birthday", guest["birthday"]) == guest["birthday"]
+        play.check("search-shows-the-person", same, told, answer)
 
 
 def _has(member: dict, enrolled: Enrolled) -> bool:
@@ -95,8 +113,10 @@ def _has(member: dict, enrolled: Enrolled) -> bool:
 def search_without_match(play: Play) -> None:
     """Look for someone whom nobody knows."""
     nobody = play.guests.guest()
-    for names in (("email",), ("firstName", "lastName")):
-        answer = play.call(Flow.SEARCH, play.body(Flow.SEARCH, {name: nobody[name] for name in names}))
+    name = {"firstName": nobody["firstName"], "lastName": nobody["lastName"]}
+    with_emoji = {"firstName": "😀", "lastName": f"{name['lastName']} 🏨"}  # beyond the plane of all alphabets
+    for member_filter in ({"email": nobody["email"]}, name, with_emoji):
+        answer = play.call(Flow.SEARCH, play.body(Flow.SEARCH, member_filter))
         told = f"A search that nobody matches is answered with {answer.status}, and not with 200."
         if play.check("search-without-match-is-empty", answer.is_success, told, answer):
             told = "A search that nobody matches is answered with members."

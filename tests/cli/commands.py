@@ -31,10 +31,10 @@ class Result:
 
 
 class Loyalty:
-    """The command line with settings; `folder` is where it runs, and `module` what is run as it."""
+    """The command line with settings; `folder` is where it runs, `module` what is run as it, `seconds` for how long."""
 
-    def __init__(self, folder: Path, *, module: str = "app", **settings: str) -> None:
-        self.folder, self.module, self.settings = folder, module, settings
+    def __init__(self, folder: Path, *, module: str = "app", seconds: float = SECONDS, **settings: str) -> None:
+        self.folder, self.module, self.seconds, self.settings = folder, module, seconds, settings
 
     def __call__(self, *words: str, **settings: str) -> Result:
         done = subprocess.run(
@@ -43,7 +43,7 @@ class Loyalty:
             env=environment(**self.settings | settings),
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
             stdin=subprocess.DEVNULL,
         )
         assert TRACEBACK not in done.stderr, done.stderr

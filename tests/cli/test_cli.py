@@ -50,7 +50,7 @@ def keys(value: object) -> set[str]:
 def test_every_noun_and_verb_is_there():
     verbs = {words for words, command in COMMANDS.items() if not isinstance(command, click.Group)}
     assert verbs == {
-        ("serve",), ("demo",), ("frontdesk",), ("settings",), ("spec", "diff"), ("spec", "upgrade"),
+        ("serve",), ("demo",), ("frontdesk",), ("settings",), ("certify",), ("spec", "diff"), ("spec", "upgrade"),
         ("db", "upgrade"), ("db", "status"), ("db", "backup"), ("db", "restore"), ("db", "check"),
         ("token", "create"), ("token", "list"), ("token", "revoke"),
         ("program", "add"), ("program", "list"), ("enterprise", "add"), ("enterprise", "list"),

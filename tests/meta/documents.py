@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ADDRESS = "127.0.0.1:8080"
 POSTGRES = "postgresql://loyalty:secret@127.0.0.1:5432/loyalty"
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass(frozen=True)

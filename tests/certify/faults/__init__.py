@@ -3,7 +3,7 @@
 They are written from the contract and docs/interpretations.md, not from what the kit happens to look at.
 """
 
-from tests.certify.faults import enrolling, errors, linking, listing, requests, searching, tokens
-from tests.certify.faults.seeding import FAULTS, Seeded
+from tests.certify.faults import enrolling, errors, generated, linking, listing, requests, searching, tokens
+from tests.certify.faults.seeding import FAULTS
 
-__all__ = ["FAULTS", "Seeded", "enrolling", "errors", "linking", "listing", "requests", "searching", "tokens"]
+__all__ = ["FAULTS", "enrolling", "errors", "generated", "linking", "listing", "requests", "searching", "tokens"]

@@ -149,7 +149,7 @@ def language_of_the_house(call: Call) -> Answer:
     return call.forward() if "Accept-Language" in call.headers else call.with_header("Accept-Language", "cs").forward()
 
 
-@seeded("language-declared-is-spoken", "--language", "cs")
+@seeded("language-declared-is-spoken", languages=("cs",))
 def english_only(call: Call) -> Answer:
     return call.with_header("Accept-Language", "en").forward()
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+from certify.requirements import Flow
 from tests.certify.faults.seeding import crash, seeded, spoil
 from tests.certify.front import Answer, Call, answer
 from tests.support import CONTRACT, ENROLL, LINK, PROBLEM, SEARCH
@@ -126,7 +127,7 @@ def unknown_language_not_acceptable(call: Call) -> Answer:
     return call.forward() if known else answer(406)
 
 
-@seeded("absent-feature-is-not-served", "--without", "link")
+@seeded("absent-feature-is-not-served", absent=(Flow.LINK,))
 def declared_absent_and_served(call: Call) -> Answer:
     return call.forward()
 

@@ -136,7 +136,7 @@ def nobody_is_404(call: Call) -> Answer:
     )
 
 
-@seeded("search-without-match-is-empty")
+@seeded("search-answer-follows-spec")
 def nobody_is_null(call: Call) -> Answer:
     return spoil(SEARCH, call, lambda found: found if found.body["members"] else found.with_body({"members": None}))
 

@@ -15,22 +15,22 @@ lock = threading.Lock()
 
 @dataclasses.dataclass(frozen=True)
 class Seeded:
-    """A fault, the requirement that it breaks, and how the kit must be told to look for that."""
+    """A fault, the requirement that it breaks, and what its provider says of the server (`certify.play.Options`)."""
 
     fault: Fault
     requirement: str
-    options: tuple[str, ...]
+    says: dict[str, Any]
 
 
 FAULTS: dict[str, Seeded] = {}
 
 
-def seeded(requirement: str, *options: str) -> Callable[[Fault], Fault]:
+def seeded(requirement: str, **says: Any) -> Callable[[Fault], Fault]:
     """Put a fault into the table."""
 
     def put(fault: Fault) -> Fault:
         assert fault.__name__ not in FAULTS
-        FAULTS[fault.__name__] = Seeded(fault, requirement, options)
+        FAULTS[fault.__name__] = Seeded(fault, requirement, says)
         return fault
 
     return put

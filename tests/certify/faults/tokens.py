@@ -4,7 +4,7 @@ import uuid
 
 from tests.certify.faults.seeding import seeded
 from tests.certify.front import Answer, Call, answer
-from tests.support import ENROLL, LINK, LIST, SEARCH
+from tests.support import CONTRACT, LINK, LIST, SEARCH
 
 
 def authorization(call: Call) -> str:
@@ -107,10 +107,9 @@ def no_challenge(call: Call) -> Answer:
 @seeded("authentication-comes-first")
 def body_judged_first(call: Call) -> Answer:
     found = forward_and_keep(call)
-    if is_refusal(found) and call.is_for(SEARCH, ENROLL, LIST, LINK):
-        judged = let_in(call)
-        return judged if judged.status == 400 else found
-    return found
+    operation = CONTRACT.operations_at(call.target).get(call.method)
+    is_wrong = operation is not None and operation.body is not None and not operation.body.is_valid(call.body)
+    return let_in(call) if is_refusal(found) and is_wrong else found
 
 
 @seeded("authentication-refused-does-nothing")

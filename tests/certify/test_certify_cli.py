@@ -1,0 +1,211 @@
+"""`loyalty certify` from outside: our own server passes, and the exit code says what became of others."""
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app import contract
+from models import database, programs, tokens
+from models.clock import system_clock
+from tests import support
+from tests.certify.front import Answer, Call, answer, front
+from tests.cli.commands import Loyalty
+
+ROOT = Path(__file__).parents[2]
+OTHER_HOTEL = "8d2cf1d1-2b5c-4f0e-9a4b-0f7c3d9a6e55"
+QUICK = ("--time-budget", "0")
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def loyalty(tmp_path: Path) -> Loyalty:
+    return Loyalty(tmp_path, seconds=300, PYTHONPATH=str(ROOT))
+
+
+def certify(loyalty: Loyalty, server: support.Server, *words: str, **settings: str):
+    settings = {"LOYALTY_TOKEN": server.token} | settings
+    return loyalty("certify", "--base-url", f"{server.url}{server.base_path}", *words, **settings)
+
+
+def rows(stdout: str) -> dict[str, dict]:
+    """The requirements of a report in JSON by name."""
+    return {row["name"]: row for row in json.loads(stdout)["requirements"]}
+
+
+def results(stdout: str, *wanted: str) -> set[str]:
+    return {name for name, row in rows(stdout).items() if row["result"] in wanted}
+
+
+def second_program() -> str:
+    """Put the hotel into the default program, another one into a second, and return a second token for both."""
+    with database.session():
+        programs.add_enterprise(programs.find_program(None), uuid.UUID(support.HOTEL), system_clock())
+        token, _ = tokens.create(f"second-{uuid.uuid4()}", system_clock())
+    support.add_program("gold", OTHER_HOTEL)
+    return token
+
+
+def test_our_own_server_passes_strictly(loyalty, server):
+    second = second_program()
+    languages = [word for tag in ("cs", "de", "en", "es", "fr") for word in ("--language", tag)]
+    words = ("--strict", "--time-budget", "10", "--other-enterprise", OTHER_HOTEL, "--without", "checkout", *languages)
+    done = certify(loyalty, server, *words, "--json", LOYALTY_SECOND_TOKEN=second)
+    assert results(done.stdout, "failed", "advice", "not judged") == set(), done.stdout
+    assert done.code == 0
+    skipped = {name for name in results(done.stdout, "skipped") if not name.startswith("generated-")}
+    assert skipped == {"absent-feature-is-not-served"}  # the contract has no operation for checkout events yet
+    generated = {row["why"] for name, row in rows(done.stdout).items() if name.startswith("generated-")}
+    assert not any("--time-budget" in (why or "") for why in generated)
+    assert server.token not in done.stdout + done.stderr
+    assert second not in done.stdout + done.stderr
+
+
+@on_sqlite
+def test_people_get_tables_and_a_sentence(loyalty, server):
+    done = certify(loyalty, server, *QUICK)
+    assert done.code == 0
+    for told in ("Member search", "List & refresh", "Link & unlink", "Passed: ", "are left behind"):
+        assert told in done.stdout
+    assert done.stderr == ""
+
+
+def created(call: Call) -> Answer:
+    found = call.forward()
+    return found.with_status(201) if found.is_ok and call.is_for(support.ENROLL) else found
+
+
+def no_challenge(call: Call) -> Answer:
+    return call.forward().without_header("WWW-Authenticate")
+
+
+def unwrapped(call: Call) -> Answer:
+    found = call.forward()
+    return found.with_body({"data": found.body}) if found.is_ok else found
+
+
+def no_link(call: Call) -> Answer:
+    return answer(404) if call.is_for(support.LINK) else call.forward()
+
+
+@on_sqlite
+def test_a_miss_of_what_mews_publishes_is_a_failure(loyalty, server):
+    with front(server, created) as spoilt:
+        done = certify(loyalty, spoilt, *QUICK, "--json")
+    assert (done.code, results(done.stdout, "failed")) == (1, {"enroll-answers-200"})
+    finding = rows(done.stdout)["enroll-answers-200"]["findings"][0]
+    assert finding["told"] == "The status is 201, and not 200."
+    assert contract.load().node(contract._steps(finding["spec"]))
+
+
+@on_sqlite
+@pytest.mark.parametrize(("words", "result", "code"), [((), "advice", 0), (("--strict",), "failed", 1)])
+def test_a_miss_of_our_reading_is_advice_unless_strict(words, result, code, loyalty, server):
+    with front(server, no_challenge) as spoilt:
+        done = certify(loyalty, spoilt, *QUICK, *words, "--json")
+    assert (done.code, results(done.stdout, result)) == (code, {"authentication-refusal-has-a-challenge"})
+
+
+@on_sqlite
+def test_what_the_spec_of_mews_settles_binds_with_it(loyalty, server, tmp_path):
+    document = contract.load().document | {"info": {"title": "The file that Mews gave", "version": "2027.01.01"}}
+    (tmp_path / "mews.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    wrapped = {f"{flow}-answer-follows-spec" for flow in ("search", "enroll", "list", "link")}
+    with front(server, unwrapped) as spoilt:
+        without = certify(loyalty, spoilt, *QUICK, "--json")
+        with_file = certify(loyalty, spoilt, *QUICK, "--json", "--spec", "mews.yaml")
+    assert (without.code, results(without.stdout, "advice")) == (0, wrapped)
+    assert (with_file.code, results(with_file.stdout, "failed")) == (1, wrapped)
+    assert json.loads(with_file.stdout)["spec"]["title"] == "The file that Mews gave 2027.01.01"
+
+
+@on_sqlite
+def test_what_was_declared_absent_must_be_absent(loyalty, server):
+    with front(server, no_link) as lean:
+        absent = certify(loyalty, lean, *QUICK, "--strict", "--without", "link", "--json")
+        missed = certify(loyalty, lean, *QUICK, "--json")
+    assert (absent.code, results(absent.stdout, "failed", "advice", "not judged")) == (0, set())
+    assert rows(absent.stdout)["absent-feature-is-not-served"]["result"] == "passed"
+    assert rows(absent.stdout)["link-links-membership"]["result"] == "skipped"
+    assert rows(missed.stdout)["link-links-membership"]["result"] == "failed"
+    present = certify(loyalty, server, *QUICK, "--strict", "--without", "link", "--json")
+    assert (present.code, results(present.stdout, "failed")) == (1, {"absent-feature-is-not-served"})
+
+
+@on_sqlite
+def test_a_spec_may_lack_what_was_declared_absent(loyalty, server, tmp_path):
+    document = json.loads(json.dumps(contract.load().document))
+    del document["paths"][support.operation(support.LINK).path]
+    (tmp_path / "lean.json").write_text(json.dumps(document), encoding="utf-8")
+    words = (*QUICK, "--spec", "lean.json")
+    assert certify(loyalty, server, *words, "--without", "link", "--json").code == 0
+    told = loyalty.refused("certify", "--base-url", server.url, *words, LOYALTY_TOKEN=server.token)
+    assert told == "lean.json has no operation that takes providerMembershipId: if that is right, add --without link."
+
+
+@on_sqlite
+def test_whoever_asks_to_wait_is_waited_for(loyalty, server):
+    def put_off(call: Call) -> Answer:
+        call.memory["count"] = call.memory.get("count", 0) + 1
+        if call.memory["count"] % 50 != 3:
+            return call.forward()
+        body = {"type": f"{support.PROBLEM}core/too-many-requests", "status": 429, "title": "Too many requests"}
+        busy = answer(429, json.dumps(body).encode(), "application/problem+json")
+        return busy.with_header("Retry-After", "1")
+
+    with front(server, put_off) as busy:
+        done = certify(loyalty, busy, *QUICK, "--json")
+    assert results(done.stdout, "failed", "advice", "not judged") == set(), done.stdout
+
+
+CANNOT_JUDGE = {
+    "no server": (("--base-url", "http://127.0.0.1:9"), "cannot be reached"),
+    "no address": (("--base-url", "loyalty.example.com"), "give an address such as"),
+    "no port": (("--base-url", "http://127.0.0.1:eighty"), "give an address such as"),
+    "a password in the address": (("--base-url", "http://me:secret@127.0.0.1:9"), "give an address such as"),
+    "no spec": (("--base-url", "http://127.0.0.1:9", "--spec", "none.yaml"), "none.yaml cannot be read"),
+    "a spec that is none": (("--base-url", "http://127.0.0.1:9", "--spec", "x.yaml"), "is no OpenAPI 3.1 document"),
+    "no folder for the report": (("--base-url", "http://127.0.0.1:9", "--html", "none/x.html"), "cannot be written"),
+    "nothing left": (
+        ("--base-url", "http://127.0.0.1:9", *(f"--without={name}" for name in ("search", "enroll", "list", "link"))),
+        "nothing is left to judge",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), CANNOT_JUDGE.values(), ids=CANNOT_JUDGE)
+def test_what_cannot_be_judged_is_told_in_one_sentence(words, told, loyalty, tmp_path):
+    (tmp_path / "x.yaml").write_text("openapi: 2.0\n", encoding="utf-8")
+    done = loyalty("certify", *words, LOYALTY_TOKEN="loyalty_x")
+    assert (done.code, done.stdout) == (2, "")
+    assert told in loyalty.refused("certify", *words, LOYALTY_TOKEN="loyalty_x")
+
+
+@on_sqlite
+def test_a_token_that_is_refused_everywhere_is_nothing_to_judge_by(loyalty, server):
+    done = certify(loyalty, server, *QUICK, LOYALTY_TOKEN="loyalty_wrong")
+    assert (done.code, done.stdout) == (2, "")
+    assert "refuses the token for every operation" in done.stderr
+    assert "loyalty_wrong" not in done.stderr
+
+
+@on_sqlite
+def test_a_server_that_goes_away_is_not_judged(loyalty, server):
+    def away(call: Call) -> Answer:
+        call.memory["count"] = call.memory.get("count", 0) + 1
+        return call.forward() if call.memory["count"] < 30 else answer(0)
+
+    with front(server, away) as dying:
+        done = certify(loyalty, dying, *QUICK)
+    assert (done.code, done.stdout) == (2, "")
+    assert "does not answer any more" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["httpx", "jinja2", "openapi_spec_validator", "schemathesis"])
+def test_a_package_that_is_not_installed_is_named(package, loyalty, tmp_path):
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})\n", encoding="utf-8")
+    words = ("certify", "--base-url", "http://127.0.0.1:9", "--token", "x")
+    told = loyalty.refused(*words, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert told == f"This command needs the packages of the extra certify, and {package} is not installed."
