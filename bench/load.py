@@ -9,7 +9,7 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,12 @@ class Load:
     position: int
     latencies: tuple[float, ...] = ()
 
-    def percentile(self, percent: int) -> float:
-        """Return the latency that so many percent of the requests did not exceed."""
-        return statistics.quantiles(self.latencies, n=100, method="inclusive")[percent - 1]
+
+def percentile(latencies: Sequence[float], percent: int) -> float:
+    """Return the latency that so many percent of the requests did not exceed."""
+    if len(latencies) == 1:
+        return latencies[0]
+    return statistics.quantiles(latencies, n=100, method="inclusive")[percent - 1]
 
 
 def check_wrk() -> None:

@@ -1,8 +1,7 @@
 """Servers that take turns, so that what else the machine does weighs on all of them alike."""
 
-import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +38,7 @@ class Measurement:
         worker: seconds of processor time per request in the worker processes, for each round.
         backends: the same in Postgres' backends.
         rates: requests a second at full load, for each round.
-        even: the loads of equal rate, for each round.
+        even: the loads of the rate that is equal for all servers, for each round.
         even_rate: requests a second that they were to have.
         memory: proportional set size of a worker process in bytes, at the end.
     """
@@ -59,12 +58,18 @@ class Visits:
     """The visits to the servers of one engine, and how far each has come in the calls."""
 
     def __init__(
-        self, engine: str, servers: Sequence[Contender], calls: dict[str, list[Call]], plan: Plan, folder: Path
+        self,
+        engine: str,
+        servers: Sequence[Contender],
+        calls: dict[str, list[Call]],
+        plan: Plan,
+        position: int,
+        folder: Path,
     ) -> None:
         self._servers, self._calls, self._plan, self._folder = servers, calls, plan, folder
         pairs = itertools.product(plan.operations, servers)
         self.measurements = {(name, server.name): Measurement(engine, name, server.name) for name, server in pairs}
-        self._positions: dict[tuple[str, str], int] = {}
+        self._positions = dict.fromkeys(self.measurements, position)
         for name in plan.operations:
             lines = b"\n".join(call.body for call in calls[name])
             self._bodies(name).write_bytes(lines + b"\n")
@@ -72,18 +77,14 @@ class Visits:
     def _bodies(self, operation: str) -> Path:
         return self._folder / f"{operation}.bodies"
 
-    def start_at(self, position: int) -> None:
-        """Begin with this call in each operation; those before it were sent."""
-        self._positions = dict.fromkeys(self.measurements, position)
-
-    def at_full_load(self, operation: str, server: Contender, *, counts: bool) -> None:
+    def at_full_load(self, name: str, server: Contender, *, counts: bool) -> None:
         """Visit a server with as much as it takes, and keep what it cost if it counts."""
         before = server.used()
-        done = self._full_load(operation, server)
+        done = self._full_load(name, server)
         after = server.used()
-        self._positions[operation, server.name] = done.position
+        self._positions[name, server.name] = done.position
         if counts:
-            measurement = self.measurements[operation, server.name]
+            measurement = self.measurements[name, server.name]
             measurement.worker.append((after[0] - before[0]) / done.requests)
             measurement.backends.append((after[1] - before[1]) / done.requests)
             measurement.rates.append(done.requests / done.seconds)
@@ -95,7 +96,7 @@ class Visits:
             return load.run_wrk(server, operation, self._bodies(name), position, **options)
         return load.run_closed(server, operation, self._calls[name], position, **options)
 
-    def at_even_load(self, name: str, server: Contender, *, counts: bool) -> None:
+    def at_even_load(self, name: str, server: Contender) -> None:
         """Visit a server with half of what the slowest could do in its slowest round."""
         capacity = min(min(self.measurements[name, one.name].rates) for one in self._servers)
         measurement = self.measurements[name, server.name]
@@ -109,8 +110,7 @@ class Visits:
             rate=measurement.even_rate,
         )
         self._positions[name, server.name] = done.position
-        if counts:
-            measurement.even.append(done)
+        measurement.even.append(done)
 
 
 def measure(
@@ -134,24 +134,22 @@ def measure(
     Raises:
         LoadFailed: an answer was no 2xx.
     """
-    visits = Visits(engine, servers, calls, plan, folder)
-    visits.start_at(position)
+    visits = Visits(engine, servers, calls, plan, position, folder)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
-        for title, visit in (("full", visits.at_full_load), ("even", visits.at_even_load)):
-            work = list(_turns(plan, servers, visit))
-            for turn in bar.track(work, description=f"{engine}, {title} load"):
-                turn()
-    for server in servers:
-        for operation in plan.operations:
-            visits.measurements[operation, server.name].memory = server.memory()
+        for number, name, server in bar.track(_turns(plan, servers), description=f"{engine}, full load"):
+            visits.at_full_load(name, server, counts=number > 0)
+        rounds = [turn for turn in _turns(plan, servers) if turn[0]]  # all are warm by now
+        for _, name, server in bar.track(rounds, description=f"{engine}, equal load"):
+            visits.at_even_load(name, server)
+    for name, server in itertools.product(plan.operations, servers):
+        visits.measurements[name, server.name].memory = server.memory()
     return list(visits.measurements.values())
 
 
-def _turns(plan: Plan, servers: Sequence[Contender], visit: Callable) -> list[Callable[[], None]]:
-    """Return all visits: in each round every server is once the first, second and so on; the first round warms up."""
-    turns: list[Callable[[], None]] = []
-    for number, operation in itertools.product(range(plan.rounds + 1), plan.operations):
+def _turns(plan: Plan, servers: Sequence[Contender]) -> list[tuple[int, str, Contender]]:
+    """Return all visits with the round of each: in each another server is the first, and round 0 warms up."""
+    turns = []
+    for number, name in itertools.product(range(plan.rounds + 1), plan.operations):
         first = number % len(servers)
-        turn = (*servers[first:], *servers[:first])
-        turns += [functools.partial(visit, operation, server, counts=number > 0) for server in turn]
+        turns += [(number, name, server) for server in (*servers[first:], *servers[:first])]
     return turns

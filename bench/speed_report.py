@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench import speed_plot
 from bench.contenders import FLOOR, NAMES, OURS
+from bench.load import percentile
 from bench.rounds import Measurement, Plan
 
 WIDTH_OF_FILES = 200
@@ -51,7 +52,6 @@ def _machine() -> str:
 
 def _measurement(one: Measurement) -> dict:
     latencies = [latency for load in one.even for latency in load.latencies]
-    cuts = statistics.quantiles(latencies, n=100, method="inclusive")
     return {
         "engine": one.engine,
         "operation": one.operation,
@@ -62,8 +62,8 @@ def _measurement(one: Measurement) -> dict:
         "requestsPerSecond": round(statistics.median(one.rates), 1),
         "evenRate": round(one.even_rate, 1),
         "evenRequests": len(latencies),
-        "latencyP50": _microseconds(cuts[49]),
-        "latencyP99": _microseconds(cuts[98]),
+        "latencyP50": _microseconds(percentile(latencies, 50)),
+        "latencyP99": _microseconds(percentile(latencies, 99)),
         "memory": one.memory,
     }
 
@@ -77,7 +77,7 @@ def _ratios(engine: Sequence[Measurement]) -> Iterator[dict]:
             continue
         cpu = _quotients(ours.worker, other.worker)
         whole = _quotients(_whole(ours), _whole(other))
-        p99 = _quotients([one.percentile(99) for one in ours.even], [one.percentile(99) for one in other.even])
+        p99 = _quotients(_p99(ours), _p99(other))
         yield {
             "engine": ours.engine,
             "operation": operation,
@@ -93,6 +93,10 @@ def _ratios(engine: Sequence[Measurement]) -> Iterator[dict]:
 
 def _whole(one: Measurement) -> list[float]:
     return [worker + backends for worker, backends in zip(one.worker, one.backends, strict=True)]
+
+
+def _p99(one: Measurement) -> list[float]:
+    return [percentile(load.latencies, 99) for load in one.even]
 
 
 def _quotients(ours: Sequence[float], others: Sequence[float]) -> list[float]:
