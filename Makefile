@@ -7,7 +7,7 @@ BENCH_INSTALLED := .venv/.installed-bench
 PGBOUNCER := .venv/pgbouncer
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test test-pgbouncer certify check lint types audit generate spec-diff spec-upgrade soak bench-import bench-scale bench-matching weights lock
+.PHONY: help install run test test-pgbouncer certify check lint types audit generate spec-diff spec-upgrade soak bench bench-check bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ audit: $(INSTALLED) ## For every night: ask PyPI whether a locked package has a 
 
 soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades, all faulty servers for the kit, faults.
 	SOAK=1 CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py tests/certify tests/resilience
+
+bench: $(INSTALLED) ## Measure what requests cost here, on FastAPI with SQLAlchemy, and at the least; ARGS=--help tells more.
+	@$(BIN)/python -m bench.speed $(ARGS)
+
+bench-check: $(INSTALLED) ## Fail if an operation costs more than it did, as a multiple of the least; ARGS=--help tells more.
+	@$(BIN)/python -m bench.speed_check $(ARGS)
 
 bench-import: $(INSTALLED) ## Measure members per second and memory of an import, on SQLite and Postgres; ARGS=--help tells more.
 	@$(BIN)/python -m bench.import_speed $(ARGS)

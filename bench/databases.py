@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import pathlib
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 
@@ -19,6 +21,7 @@ with warnings.catch_warnings():
 ROOT = pathlib.Path(__file__).parents[1]
 # What decides how the rows look, besides the version of the key rules.
 SOURCES = ("app/population/*.py", "app/population/countries/*.yaml", "models/migrations/*.py")
+MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 (a file system, and no file of a known name)
 ENGINES = ("sqlite", "postgres")
 LOADING_SECONDS = 36_000  # the deadline from which Postgres' statement timeout follows
 
@@ -57,6 +60,21 @@ class Databases:
         with _session(url):
             token, _ = tokens.create(f"bench {system_clock()}", system_clock())
         return url, token
+
+    @contextlib.contextmanager
+    def copy(self, engine: str, members: int, name: str) -> Iterator[str]:
+        """Yield the URL of a copy of a database that is there, and remove the copy when the block ends."""
+        if engine == "sqlite":
+            path = self.folder / f"{members}-{name}.db"
+            shutil.copyfile(self.folder / f"{members}.db", path)
+            yield f"sqlite:///{path}"
+            for left in self.folder.glob(f"{path.name}*"):
+                left.unlink()
+            return
+        database = f"members_{members}_{name}"
+        self.postgres.psql(f"CREATE DATABASE {database} TEMPLATE members_{members}")
+        yield self.postgres.get_uri(database)
+        self.postgres.psql(f"DROP DATABASE {database} WITH (FORCE)")
 
     def url(self, engine: str, members: int) -> str:
         """Return the URL of a database."""
@@ -113,3 +131,24 @@ def _settle(opened: database.Pool) -> None:
     """Do what a database does by itself within minutes: on Postgres what autovacuum does, on SQLite a checkpoint."""
     is_sqlite = isinstance(opened, peewee.SqliteDatabase)
     opened.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "VACUUM ANALYZE")
+
+
+def in_memory() -> pathlib.Path | None:
+    """Return a folder whose files are in memory, for what is to be measured without the disk; None without any."""
+    return MEMORY if MEMORY.is_dir() else None
+
+
+@contextlib.contextmanager
+def folder_for(keep: pathlib.Path | None, parent: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
+    """Yield the folder for databases: the one to keep, or one that is removed when the block ends.
+
+    Args:
+        keep: where they stay, if anywhere.
+        parent: where else to put the folder; without it, where temporary files are.
+    """
+    if keep:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="loyalty-bench-", dir=parent, ignore_cleanup_errors=True) as folder:
+        pathlib.Path(folder).chmod(0o755)  # if this is root, Postgres runs as a user of its own
+        yield pathlib.Path(folder)

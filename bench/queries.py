@@ -95,11 +95,11 @@ def _query(person: dict, combination: Sequence[str], kind: str, chance: random.R
     member_filter = {name: person[name] for name in combination}
     if kind == "misspelt":
         name = chance.choice([name for name in combination if name not in UNTOUCHED])
-        member_filter[name] = _misspelt(member_filter[name], chance)
+        member_filter[name] = misspelt(member_filter[name], chance)
     return Query(member_filter)
 
 
-def _misspelt(text: str, chance: random.Random) -> str:
+def misspelt(text: str, chance: random.Random) -> str:
     """Return the text with one sign replaced, doubled, left out or swapped with the next; of e-mail, before the @."""
     place = chance.randrange(len(text.partition("@")[0]))
     before, sign, after = text[:place], text[place], text[place + 1 :]

@@ -4,8 +4,6 @@ import contextlib
 import json
 import pathlib
 import random
-import tempfile
-from collections.abc import Iterator
 
 import click
 from rich.console import Console
@@ -14,7 +12,7 @@ from rich.progress import Progress
 from app.cli.common import examples
 from bench import processes, report
 from bench.cells import Cell, make
-from bench.databases import ENGINES, Databases
+from bench.databases import ENGINES, Databases, folder_for
 from bench.servers import Costs, Server, running
 
 LEAST_MEMBERS = 10_000  # of fewer, nobody in the crowd of namesakes may have told everything
@@ -72,7 +70,7 @@ def main(
     them alike. Databases in the folder of --keep are used again until the population, the tables or the version of the
     key rules changes.
     """
-    with _folder(keep) as folder, contextlib.closing(Databases(folder)) as databases:
+    with folder_for(keep) as folder, contextlib.closing(Databases(folder)) as databases:
         cells, memory = [], []
         for engine in engines or ENGINES:
             places = {size: databases.ensure(engine, size, is_new=reload) for size in members}
@@ -87,16 +85,6 @@ def main(
     if markdown:
         markdown.write_text(report.markdown(result))
     print(json.dumps(result)) if as_json else report.show(result)  # noqa: T201
-
-
-@contextlib.contextmanager
-def _folder(keep: pathlib.Path | None) -> Iterator[pathlib.Path]:
-    if keep:
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="loyalty-bench-", ignore_cleanup_errors=True) as folder:
-        pathlib.Path(folder).chmod(0o755)  # if this is root, Postgres runs as a user of its own
-        yield pathlib.Path(folder)
 
 
 def _measure(

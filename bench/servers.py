@@ -105,7 +105,7 @@ def running(url: str, token: str, postmaster: int | None, log: pathlib.Path) -> 
         postmaster: see `Server`.
         log: the file that gets what the server logs.
     """
-    port = _free_port()
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
     settings = {"LOYALTY_DATABASE_URL": url, "LOYALTY_PORT": str(port), "LOYALTY_WORKERS": "1"}
     with log.open("ab") as output:
@@ -120,7 +120,8 @@ def running(url: str, token: str, postmaster: int | None, log: pathlib.Path) -> 
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -94,7 +94,8 @@ def command(
     """
     if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
-    source, counts = Source(file, dict(mapping)), Counter[str]()
+    source = Source(file, dict(mapping))
+    counts: Counter[str] = Counter()
     if not source.size and file is click.get_binary_stream("stdin"):
         raise BrokenFile("Standard input is empty; nothing was written.")
     refused = RefusedRows(errors, source.format)
