@@ -96,7 +96,7 @@ def command(
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
     source = Source(file, dict(mapping))
     counts: Counter[str] = Counter()
-    if not source.size and file is click.get_binary_stream("stdin"):
+    if not source.size and file.name == "<stdin>":
         raise BrokenFile("Standard input is empty; nothing was written.")
     refused = RefusedRows(errors, source.format)
     with _told(counts, refused, dry_run=dry_run, as_json=as_json), opened():
