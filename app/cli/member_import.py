@@ -94,9 +94,9 @@ def command(
     """
     if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors: It must be another file than the one that is imported.")
-    source = Source(file, dict(mapping))
     counts: Counter[str] = Counter()
-    if not source.size and file.name == "<stdin>":
+    source = Source(file, dict(mapping))
+    if not source.size and file is sys.stdin.buffer:
         raise BrokenFile("Standard input is empty; nothing was written.")
     refused = RefusedRows(errors, source.format)
     with _told(counts, refused, dry_run=dry_run, as_json=as_json), opened():
