@@ -28,7 +28,7 @@ class CannotJudge(Exception):
     """There is nothing to judge; the text is one sentence that says why, and what to do."""
 
 
-# Is told what is being played, the how manieth step of how many that is.
+# Is told which flow is being played, and which step of how many that is.
 Progress = Callable[[str, int, int], None]
 
 
@@ -39,7 +39,7 @@ def certify_server(
     time_budget: float = 0,
     strict: bool = False,
     seed: int | None = None,
-    progress: Progress = lambda _title, _step, _steps: None,
+    progress: Progress = lambda _flow, _step, _steps: None,
 ) -> Report:
     """Play every scenario against a server and return what was found.
 
@@ -83,7 +83,7 @@ def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> 
     scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
     steps = len(scenarios) + 1
     for step, scenario in enumerate(scenarios):
-        progress(scenario.title, step, steps)
+        progress(scenario.flow.heading, step, steps)
         _play(play, scenario)
     _generate(play, time_budget, seed, lambda title: progress(title, len(scenarios), steps))
 

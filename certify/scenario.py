@@ -25,11 +25,6 @@ class Scenario:
     needs: tuple[Flow, ...]
     play: Callable[[Play], None]
 
-    @property
-    def title(self) -> str:
-        """What it plays, in one sentence."""
-        return (self.play.__doc__ or "").strip().partition("\n")[0]
-
 
 SCENARIOS: list[Scenario] = []
 

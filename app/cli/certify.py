@@ -151,7 +151,7 @@ def _one_sentence() -> Iterator[None]:
 @contextlib.contextmanager
 def _shown() -> Iterator[Callable[[str, int, int], None]]:
     """Show progress where standard error is a terminal, and give a function that takes what is played, and where."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (BarColumn(16), TimeElapsedColumn(), TextColumn("{task.description}"))
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as shown:
         task = shown.add_task("Reach the server", total=None)

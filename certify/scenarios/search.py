@@ -112,7 +112,7 @@ def _has(member: dict, enrolled: Enrolled) -> bool:
 @scenario(Flow.SEARCH, "search-without-match-is-empty")
 def search_without_match(play: Play) -> None:
     """Look for someone whom nobody knows."""
-    nobody = play.guests.guest()
+    nobody = play.guests.guest(firstName=play.guests.unheard_of())
     name = {"firstName": nobody["firstName"], "lastName": nobody["lastName"]}
     with_emoji = {"firstName": "😀", "lastName": f"{name['lastName']} 🏨"}  # beyond the plane of all alphabets
     for member_filter in ({"email": nobody["email"]}, name, with_emoji):

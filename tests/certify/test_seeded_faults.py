@@ -32,7 +32,7 @@ from tests.cli.commands import Loyalty
 OTHER_HOTEL = "11111111-2222-4333-8444-555555555555"
 LANGUAGES = ("en", "cs", "fr", "de", "es")
 GENERATED = {name for name, found in requirements.load().items() if found.flow is Flow.GENERATED}
-GENERATED_SECONDS = 30
+GENERATED_SECONDS = 60
 COMMON_FAULTS = [
     "created",
     "another_wrapper",
