@@ -82,7 +82,7 @@ def test_the_check_fails_if_an_operation_has_become_dearer(tmp_path):
     (tmp_path / "ratios.json").write_text(json.dumps(before))
     small = ("--engine", "sqlite", "--rounds", "1", "--requests", "5", "--ratios", str(tmp_path / "ratios.json"))
     done = bench("speed_check", *small, "--json", code=1)
-    assert "Dearer than before by more than 25%: list on sqlite" in done.stderr
+    assert "Dearer than before by more than 40%: list on sqlite" in done.stderr
     assert [name for name in workload.OPERATIONS if f"{name} on sqlite" in done.stderr] == ["list"]
     assert json.loads(done.stdout)["sqlite"].keys() == before["sqlite"].keys()
     assert json.loads((tmp_path / "ratios.json").read_text()) == before
