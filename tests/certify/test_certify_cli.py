@@ -94,7 +94,7 @@ def no_link(call: Call) -> Answer:
 def test_a_miss_of_what_mews_publishes_is_a_failure(loyalty, server):
     with front(server, created) as spoilt:
         done = certify(loyalty, spoilt, *QUICK, "--json")
-    assert (done.code, results(done.stdout, "failed")) == (1, {"enroll-answers-200"})
+    assert (done.code, results(done.stdout, "failed")) == (1, {"enroll-answers-200"}), done.stdout
     finding = rows(done.stdout)["enroll-answers-200"]["findings"][0]
     assert finding["told"] == "The status is 201, and not 200."
     assert contract.load().node(contract._steps(finding["spec"]))
@@ -105,7 +105,7 @@ def test_a_miss_of_what_mews_publishes_is_a_failure(loyalty, server):
 def test_a_miss_of_our_reading_is_advice_unless_strict(words, result, code, loyalty, server):
     with front(server, no_challenge) as spoilt:
         done = certify(loyalty, spoilt, *QUICK, *words, "--json")
-    assert (done.code, results(done.stdout, result)) == (code, {"authentication-refusal-has-a-challenge"})
+    assert (done.code, results(done.stdout, result)) == (code, {"authentication-refusal-has-a-challenge"}), done.stdout
 
 
 @on_sqlite
@@ -116,8 +116,8 @@ def test_what_the_spec_of_mews_settles_binds_with_it(loyalty, server, tmp_path):
     with front(server, unwrapped) as spoilt:
         without = certify(loyalty, spoilt, *QUICK, "--json")
         with_file = certify(loyalty, spoilt, *QUICK, "--json", "--spec", "mews.yaml")
-    assert (without.code, results(without.stdout, "advice")) == (0, wrapped)
-    assert (with_file.code, results(with_file.stdout, "failed")) == (1, wrapped)
+    assert (without.code, results(without.stdout, "advice")) == (0, wrapped), without.stdout
+    assert (with_file.code, results(with_file.stdout, "failed")) == (1, wrapped), with_file.stdout
     assert json.loads(with_file.stdout)["spec"]["title"] == "The file that Mews gave 2027.01.01"
 
 
