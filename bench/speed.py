@@ -84,10 +84,21 @@ def main(
             found = [_measure(databases, engine, servers or NAMES, plan) for engine in engines or ENGINES]
     except (load.LoadFailed, verification.WrongAnswer) as error:
         raise click.ClickException(str(error)) from None
-    result = speed_report.summarize(found, plan, shlex.join(sys.argv[1:]))
+    result = speed_report.summarize(found, plan, shlex.join(_measuring(sys.argv[1:])))
     if markdown:
         speed_report.write(result, markdown)
     print(json.dumps(result)) if as_json else speed_report.show(result)  # noqa: T201
+
+
+def _measuring(words: Sequence[str]) -> list[str]:
+    """Return the words of a command without those that say where files are and how the result is printed."""
+    left, kept = iter(words), []
+    for word in left:
+        if word in ("--keep", "--markdown"):
+            next(left)
+        elif word != "--json":
+            kept.append(word)
+    return kept
 
 
 def _measure(databases: Databases, engine: str, names: Sequence[str], plan: Plan) -> list[Measurement]:

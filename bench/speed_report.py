@@ -45,7 +45,7 @@ def _machine() -> str:
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     load = os.getloadavg()[1]
     return (
-        f"{len(os.sched_getaffinity(0))} cores ({model}), Linux {platform.release()}, "
+        f"{len(os.sched_getaffinity(0))} cores ({model}), Linux {platform.release().partition('-')[0]}, "
         f"Python {platform.python_version()}, load {load:.1f} at the end"
     )
 
