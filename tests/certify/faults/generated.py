@@ -2,9 +2,9 @@
 
 from tests.certify.faults.errors import own_shape
 from tests.certify.faults.requests import any_method_taken
-from tests.certify.faults.seeding import crash, seeded
+from tests.certify.faults.seeding import crash, seeded, spoil
 from tests.certify.faults.tokens import open_to_all
-from tests.certify.front import Answer, Call, problem
+from tests.certify.front import Answer, Call, answer, problem
 from tests.support import LINK
 
 
@@ -16,8 +16,7 @@ def optional_hotel_crashes(call: Call) -> Answer:
 
 @seeded("generated-answers-follow-spec")
 def link_without_customer_is_no_content(call: Call) -> Answer:
-    found = call.forward()
-    return found.with_status(202) if call.is_for(LINK) and "mewsCustomerId" not in call.body else found
+    return spoil(LINK, call, lambda found: found if "mewsCustomerId" in call.body else answer(204))
 
 
 @seeded("generated-invalid-requests-refused")
