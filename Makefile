@@ -5,9 +5,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
 PGBOUNCER := .venv/pgbouncer
+BROWSER := .venv/browser
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test test-pgbouncer certify check lint types audit generate spec-diff spec-upgrade soak bench bench-check bench-import bench-scale bench-matching weights lock
+.PHONY: help install run test test-pgbouncer test-browser certify check lint types audit generate spec-diff spec-upgrade screenshot soak bench bench-check bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -37,6 +38,15 @@ $(PGBOUNCER)/pgbouncer: .ci/pgbouncer $(INSTALLED)
 
 test-pgbouncer: $(PGBOUNCER)/pgbouncer ## Run the tests behind PgBouncer: this machine's, or Debian's, which is fetched into .venv.
 	$(BIN)/python -m pytest -q -m pgbouncer tests/resilience/test_pgbouncer.py
+
+$(BROWSER)/chromium: .ci/chromium $(INSTALLED)
+	.ci/chromium $(BROWSER)
+
+test-browser: $(BROWSER)/chromium ## Run the front desk in Chromium, this machine's or Debian's; screenshots go to build/screenshots.
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+screenshot: $(BROWSER)/chromium ## Take the README's picture of the front desk anew.
+	$(BIN)/python -m tests.browser.screenshot docs/images/frontdesk.png
 
 lint: $(INSTALLED) ## Check style, known dangers (bandit), that generated code is what the spec generates, and that no handler is missing.
 	$(BIN)/ruff check .

@@ -74,7 +74,10 @@ class Desk:
         return exchange
 
     def refresh_all(self, language: str) -> Sequence[Exchange]:
-        """Ask how all memberships stand, as the nightly job does for the customers who arrive the next day."""
+        """Ask how all memberships stand, as the nightly job does for the customers who arrive the next day.
+
+        The first request that goes wrong is the last one.
+        """
         linked = [customer for customer in store.customers() if customer.membership]
         return self._refresh(linked, language, None)
 
@@ -90,6 +93,8 @@ class Desk:
                 if found := by_identifier.get(customer.membership["providerMembershipId"]):
                     customer.hold(found)
             exchanges.append(exchange)
+            if not exchange.is_good:
+                break
         return exchanges
 
     def _link(self, customer: Customer, identifier: str, is_linked: bool, language: str) -> Exchange:

@@ -129,5 +129,14 @@ def _faults(answer: Any, text: str) -> Iterator[tuple[str, str]]:
     except orjson.JSONDecodeError:
         yield "", "The body is no JSON."
         return
-    for error in itertools.islice(answer.iter_errors(body), MOST_FAULTS):
+    errors = itertools.chain.from_iterable(map(_of_nearest_shape, answer.iter_errors(body)))
+    for error in itertools.islice(errors, MOST_FAULTS):
         yield "".join(f"/{step}" for step in error.instance_path), error.message
+
+
+def _of_nearest_shape(error: Any) -> Iterator[Any]:
+    """Return what is wrong with a value that has none of several shapes by the one that has all of its fields."""
+    shapes = getattr(error.kind, "context", None) or [[error]]
+    nearest = min(shapes, key=lambda causes: any(cause.kind.name == "additionalProperties" for cause in causes))
+    for cause in nearest:
+        yield from [cause] if cause is error else _of_nearest_shape(cause)

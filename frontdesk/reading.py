@@ -17,7 +17,7 @@ from frontdesk.store import Exchange
 TOKEN_VARIABLE = "LOYALTY_TOKEN"  # noqa: S105 (the name of a variable)
 _DONE = {
     forms.ENROLL: "The enrollment was accepted.",
-    forms.LIST: "All of it is up to date.",
+    forms.LIST: "Refreshed.",
     forms.LINK: "The membership is linked to this customer.",
 }
 

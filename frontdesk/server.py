@@ -1,6 +1,7 @@
 """Serving the front desk on this machine."""
 
 import errno
+import signal
 import socket
 
 import a2wsgi
@@ -38,11 +39,7 @@ def listen(host: str, port: int, *, or_another: bool = False) -> socket.socket:
 
 
 def serve(app: flask.Flask, listening: socket.socket) -> None:
-    """Serve the application at a socket until the process is told to stop (SIGTERM, Ctrl+C).
-
-    Raises:
-        KeyboardInterrupt: it was Ctrl+C.
-    """
+    """Serve the application at a socket until the process is told to stop (SIGTERM, Ctrl+C)."""
     config = uvicorn.Config(
         a2wsgi.WSGIMiddleware(app, workers=THREADS),  # type: ignore[arg-type]
         lifespan="off",
@@ -53,7 +50,10 @@ def serve(app: flask.Flask, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn would do it once the loop runs, which swallows one before
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listening])
 
 
 def address(listening: socket.socket) -> str:

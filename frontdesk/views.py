@@ -28,21 +28,21 @@ def language() -> str:
 @pages.get("/")
 def customers() -> str:
     """List the customers."""
-    return render("customers.html", None, customers=store.customers())
+    return render("customers.html", store.latest(EXCHANGES_SHOWN), customers=store.customers())
 
 
 @pages.post("/refresh")
 def refresh_all() -> Response:
     """Refresh all memberships, as the nightly job does."""
     exchanges = desk().refresh_all(language())
-    worst = min(exchanges, key=lambda exchange: exchange.is_good, default=None)
-    return flask.redirect(flask.url_for(".customers", exchange=worst and worst.id), 303)
+    last = exchanges[-1].id if exchanges else None
+    return flask.redirect(flask.url_for(".customers", exchange=last), 303)
 
 
 @pages.get("/customers/new")
 def new() -> str:
     """Show the first step of a new customer."""
-    return render("details.html", None, customer=None, entered={})
+    return render("details.html", [], customer=None, entered={})
 
 
 @pages.post("/customers")
@@ -57,7 +57,7 @@ def create() -> Response:
 def details(customer_id: uuid.UUID) -> str:
     """Show what is known of a customer, to change it."""
     customer = find(customer_id)
-    return render("details.html", customer, customer=customer, entered=customer.details)
+    return render("details.html", about(customer), customer=customer, entered=customer.details)
 
 
 @pages.post("/customers/<uuid:customer_id>/details")
@@ -85,7 +85,7 @@ def matches(customer_id: uuid.UUID) -> str:
     customer = find(customer_id)
     found = desk().matches(customer)
     searched_by = forms.member_filter(desk().contract, customer.details)
-    return render("matches.html", customer, customer=customer, members=found, searched_by=searched_by)
+    return render("matches.html", about(customer), customer=customer, members=found, searched_by=searched_by)
 
 
 @pages.post("/customers/<uuid:customer_id>/link")
@@ -105,7 +105,7 @@ def link(customer_id: uuid.UUID) -> Response:
 def profile(customer_id: uuid.UUID) -> str | Response:
     """Show a customer with the loyalty panel."""
     customer = find(customer_id)
-    return to(".matches", customer) if customer.is_draft else render("profile.html", customer, customer=customer)
+    return to(".matches", customer) if customer.is_draft else render("profile.html", about(customer), customer=customer)
 
 
 @pages.post("/customers/<uuid:customer_id>/enroll")
@@ -158,9 +158,13 @@ def to(page: str, customer: Customer, exchange: Exchange | None = None) -> Respo
     return flask.redirect(flask.url_for(page, customer_id=customer.id, exchange=exchange and exchange.id), 303)
 
 
-def render(template: str, about: Customer | None, **values: Any) -> str:
-    """Return a page with the exchanges about a customer beside it, and what to say of the one that led here."""
-    exchanges = store.latest(EXCHANGES_SHOWN, about)
+def about(customer: Customer) -> list[Exchange]:
+    """Return the exchanges to show beside a customer."""
+    return store.latest(EXCHANGES_SHOWN, customer)
+
+
+def render(template: str, exchanges: list[Exchange], **values: Any) -> str:
+    """Return a page with exchanges beside it, and what to say of the one that led here."""
     wanted = flask.request.args.get("exchange", type=int)
     told = next((exchange for exchange in exchanges if exchange.id == wanted), None)
     alert = reading.alert(told) if told else None

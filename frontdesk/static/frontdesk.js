@@ -21,6 +21,12 @@ async function copy(button) {
   }
 }
 
+// Of a page that has changed, the top is shown, unless what has the focus then is further down.
+function beginAtTop() {
+  window.scrollTo(0, 0);
+  document.activeElement.scrollIntoView({ block: "nearest" });
+}
+
 function tellTrouble(isThere) {
   document.getElementById("trouble").hidden = !isThere;
 }
@@ -33,5 +39,8 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:before:request", () => tellTrouble(false));
 document.addEventListener("htmx:error", () => tellTrouble(true));
-document.addEventListener("htmx:after:swap", showCopyButtons);
+document.addEventListener("htmx:after:swap", () => {
+  showCopyButtons();
+  beginAtTop();
+});
 showCopyButtons();

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from tests.cli.commands import SECONDS, environment
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r"The front desk is at (http://\S+)/\n")
 TOKEN = "loyalty_" + "7f" * 36
+
+
+def new_name() -> str:
+    """Return a last name that resembles no other."""
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in uuid.uuid4().hex[:10]).title()
 
 
 @dataclasses.dataclass
