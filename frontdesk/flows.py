@@ -87,14 +87,13 @@ class Desk:
             some = linked[start : start + most]
             identifiers = list(dict.fromkeys(customer.membership["providerMembershipId"] for customer in some))
             exchange = self._call(forms.LIST, {forms.LIST: identifiers}, language, about)
-            told = orjson.loads(exchange.answer)["memberships"] if exchange.is_good else []
-            by_identifier = {membership["providerMembershipId"]: membership for membership in told}
-            for customer in some:
-                if found := by_identifier.get(customer.membership["providerMembershipId"]):
-                    customer.hold(found)
             exchanges.append(exchange)
             if not exchange.is_good:
                 break
+            told = orjson.loads(exchange.answer)["memberships"]
+            by_identifier = {membership["providerMembershipId"]: membership for membership in told}
+            for customer in some:
+                customer.hold(by_identifier[customer.membership["providerMembershipId"]])
         return exchanges
 
     def _link(self, customer: Customer, identifier: str, is_linked: bool, language: str) -> Exchange:

@@ -1,22 +1,22 @@
 """The partner server, called as Mews calls it. What comes back is recorded, however bad it is."""
 
-import itertools
+import asyncio
+import re
 import ssl
+import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import orjson
 
 from app.contract import JSON, Contract
+from frontdesk import faults
 from frontdesk.store import Exchange
 
 # Mews does not say how long it waits; no front desk waits longer than this.
 PATIENCE_SECONDS = 10.0
 LARGEST_ANSWER_BYTES = 2 * 1024 * 1024
-MOST_FAULTS = 20
 MASK = "•••"
 # The answer's header fields that say something of the operation; the others only fill the screen.
 TELLING_HEADERS = ("content-type", "content-language", "retry-after", "ratelimit", "www-authenticate", "x-request-id")
@@ -38,10 +38,13 @@ class Partner:
 
     def __init__(self, base_url: str, token: str, contract: Contract) -> None:
         self.base_url, self.contract = base_url, contract
-        self._token = token
+        self._token, self._repeated = token, _spellings(token)
         # A proxy of the environment is not for this machine's own addresses.
         trust_env = urllib.parse.urlsplit(base_url).hostname not in LOOPBACK
-        self._client = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=trust_env, follow_redirects=False)
+        # The client's timeout is for each piece of an answer; asyncio's, in `_receive`, is for all of it.
+        self._client = httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=trust_env, follow_redirects=False)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def call(self, name: str, body: dict, language: str = "") -> Exchange:
         """Call the operation whose request carries this name, and return what happened, not yet saved.
@@ -70,36 +73,55 @@ class Partner:
             exchange.failure = str(failure)
         exchange.milliseconds = (time.monotonic() - begun) * 1000
         if exchange.status == 200 and operation.answer:
-            exchange.faults = list(_faults(operation.answer, exchange.answer))
+            exchange.faults = faults.found(operation.answer, exchange)
         return exchange
 
     def _send(self, exchange: Exchange) -> tuple[int, list[tuple[str, str]], str]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": JSON, "Accept": "application/json, */*"}
         if exchange.language:
             headers["Accept-Language"] = exchange.language
-        until, content = time.monotonic() + PATIENCE_SECONDS, orjson.dumps(exchange.body)
+        request = self._client.build_request(
+            exchange.method, exchange.url, headers=headers, content=orjson.dumps(exchange.body)
+        )
         try:
-            with self._client.stream(exchange.method, exchange.url, headers=headers, content=content) as answer:
-                body = _read(answer, until)
+            answer, body = asyncio.run_coroutine_threadsafe(self._receive(request), self._loop).result()
         except httpx.HTTPError as error:
             raise _NoAnswer(_why(error)) from None
         told = [(name, self._masked(answer.headers[name])) for name in TELLING_HEADERS if name in answer.headers]
         return answer.status_code, told, self._masked(body.decode("utf-8", "replace"))
 
+    async def _receive(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """Send a request, and return the answer and its body, which both must be there in time."""
+        answer = None
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                answer = await self._client.send(request, stream=True)
+                return answer, await _read(answer)
+        except TimeoutError:
+            late = "The loyalty system did not answer within" if answer is None else "The answer was not complete after"
+            raise _NoAnswer(f"{late} {PATIENCE_SECONDS:.0f} seconds.") from None
+        finally:
+            if answer:
+                await answer.aclose()
+
     def _masked(self, text: str) -> str:
         """Return a text without the token, which a server that repeats its request may have put there."""
-        return text.replace(self._token, MASK)
+        return self._repeated.sub(MASK, text)
 
 
-def _read(answer: httpx.Response, until: float) -> bytes:
-    """Return the body, which a server could send slowly, or without end."""
+def _spellings(token: str) -> re.Pattern[str]:
+    r"""Return what matches a token in any spelling that JSON has for it, such as `\u005f` for `_`, or JSON in JSON."""
+    # As many backslashes as JSON in JSON in JSON has; without a limit, an answer of nothing else would take for ever.
+    return re.compile("".join(rf"\\{{0,7}}(?:{re.escape(sign)}|(?i:u{ord(sign):04x}))" for sign in token))
+
+
+async def _read(answer: httpx.Response) -> bytes:
+    """Return the body, which a server could send without end."""
     body = b""
-    for chunk in answer.iter_bytes():
+    async for chunk in answer.aiter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER_BYTES:
             raise _NoAnswer(f"The answer is longer than {LARGEST_ANSWER_BYTES // 1024**2} MiB, and was given up.")
-        if time.monotonic() > until:
-            raise _NoAnswer(f"The answer was not complete after {PATIENCE_SECONDS:.0f} seconds.")
     return body
 
 
@@ -120,23 +142,3 @@ def _cause(error: BaseException) -> BaseException:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return error
-
-
-def _faults(answer: Any, text: str) -> Iterator[tuple[str, str]]:
-    """Return where an answer breaks the contract, as JSON pointers, and how."""
-    try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        yield "", "The body is no JSON."
-        return
-    errors = itertools.chain.from_iterable(map(_of_nearest_shape, answer.iter_errors(body)))
-    for error in itertools.islice(errors, MOST_FAULTS):
-        yield "".join(f"/{step}" for step in error.instance_path), error.message
-
-
-def _of_nearest_shape(error: Any) -> Iterator[Any]:
-    """Return what is wrong with a value that has none of several shapes by the one that has all of its fields."""
-    shapes = getattr(error.kind, "context", None) or [[error]]
-    nearest = min(shapes, key=lambda causes: any(cause.kind.name == "additionalProperties" for cause in causes))
-    for cause in nearest:
-        yield from [cause] if cause is error else _of_nearest_shape(cause)

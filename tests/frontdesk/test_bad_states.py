@@ -1,5 +1,6 @@
 """Whatever a partner server does, staff see what went wrong, and nothing is changed by it."""
 
+import json
 import re
 import socket
 import threading
@@ -11,6 +12,7 @@ from tests.frontdesk import desks
 from tests.support import PROBLEM, free_port
 
 MEMBERSHIP = {"providerMembershipId": "m-1", "membershipNumber": "6006", "points": 7, "status": "enrolled"}
+OTHER = MEMBERSHIP | {"providerMembershipId": "m-2", "membershipNumber": "7007", "points": 8}
 BROKEN = "The answer breaks the contract"
 
 
@@ -51,6 +53,11 @@ def problem(name: str, status: int, **further: object) -> dict:
         ),
         (200, MEMBERSHIP, {}, '"memberships" is a required property'),
         (200, b"null", {}, BROKEN),
+        (200, {"memberships": []}, {}, '"m-1" was asked for, and has no entry.'),
+        (200, {"memberships": [OTHER]}, {}, '/memberships/0/providerMembershipId : "m-2" was not asked for.'),
+        (200, {"memberships": [MEMBERSHIP | {"points": 8}, OTHER]}, {}, '"m-2" was not asked for.'),
+        (200, {"memberships": [MEMBERSHIP | {"points": 8}] * 2}, {}, '"m-1" has an entry already.'),
+        (200, {"memberships": [MEMBERSHIP | {"points": 8}]}, {"Content_Type": "text/html"}, "is text/html, and not"),
     ],
 )
 def test_a_bad_answer_is_shown_and_changes_nothing(profile, partner, status, body, headers, told):
@@ -101,6 +108,24 @@ def test_a_link_that_fails_leaves_the_choice_open(scripted, partner):
     assert "Select from the matched results (1)" in scripted.text
 
 
+def test_a_link_that_is_answered_with_another_membership_is_no_link(scripted, partner):
+    partner.always(200, {"members": [{"lastName": "Lovelace", "membership": MEMBERSHIP}]})
+    scripted.open("/customers/new").send("/customers", email="ada@example.com", lastName="Lovelace")
+    partner.always(200, {"membership": OTHER})
+    scripted.send("/link", choice="m-1")
+    assert BROKEN in scripted.alert
+    assert '/membership/providerMembershipId : "m-2" was not asked for.' in scripted.alert
+    assert "is linked to this customer" not in scripted.text
+    assert "The customer is not enrolled" in scripted.send("/link", choice="").text
+
+
+def test_an_unlink_that_is_answered_with_another_membership_ends_nothing(profile, partner):
+    partner.always(200, {"membership": OTHER})
+    profile.send("/unlink")
+    assert '"m-2" was not asked for.' in profile.alert
+    assert "Membership number 6006" in profile.text
+
+
 def test_what_a_server_answers_is_text_and_never_markup(profile, partner):
     name = "<script>alert(1)</script>"
     found = {"lastName": name, "membership": MEMBERSHIP | {"deeplinkUrl": "javascript:alert(1)"}}
@@ -129,9 +154,10 @@ def test_a_server_that_is_away_is_told(tmp_path):
         (b"220 mail.example.com ESMTP\r\n", 0, "does not speak HTTP"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 3 * 1024 * 1024, 0, "longer than 2 MiB"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone", 0, "compressed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 100, 0.3, "not complete after 10 seconds"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 100, 0.12, "not complete after 10 seconds"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 10, 0.3, "did not answer within 10 seconds"),
     ],
-    ids=["nothing", "another protocol", "without end", "not compressed", "slow"],
+    ids=["nothing", "another protocol", "without end", "not compressed", "slow", "slow from the start"],
 )
 def test_what_is_no_answer_is_told(tmp_path, sent, pause, told):
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -142,7 +168,8 @@ def test_what_is_no_answer_is_told(tmp_path, sent, pause, told):
             reader = desk.reader().create(lastName="Lovelace").send("/enroll")
         thread.join()
     assert told in reader.alert
-    assert re.search(r"No answer Enroll a customer \d+ ms", reader.text)
+    [milliseconds] = re.findall(r"No answer Enroll a customer (\d+) ms", reader.text)
+    assert int(milliseconds) < 15_000
 
 
 def send(listening: socket.socket, sent: bytes, pause: float) -> None:
@@ -166,3 +193,28 @@ def test_a_token_that_a_server_repeats_is_not_shown(profile, partner):
     profile.send("/refresh")
     assert desks.TOKEN not in profile.page.text
     assert "X-Request-Id: •••" in profile.text
+
+
+def test_a_token_that_a_server_repeats_in_another_spelling_is_neither_shown_nor_kept(tmp_path, partner):
+    token = "loyalty_/7f+7f"
+    slash, low_line, inner = (
+        token.replace("/", r"\/"),
+        token.replace("_", r"\u005f"),
+        json.dumps(r"loyalty\u005f\/7f+7f"),
+    )
+    every = "".join(f"\\u{ord(sign):04X}" for sign in token)
+    body = rf'{{"memberships": [], "a": "{slash}", "b": {{"{low_line}": "{every}"}}, "c": {inner}, "a": 1}}'
+    told = rf'{{"type": "{PROBLEM}x", "status": 500, "title": "{slash}", "detail": "{every}", "errors": [{body}]}}'
+    file, shown = tmp_path / "desk.db", []
+    words = ("--port", str(free_port()), "--store", str(file))
+    with desks.frontdesk(tmp_path / "desk", partner.url, *words, token=token) as desk:
+        partner.always(200, {"membership": MEMBERSHIP})
+        reader = desk.reader().create(lastName="Lovelace").send("/enroll")
+        for status, answer in ((200, body), (500, told), (503, f"no JSON: {low_line}")):
+            partner.always(status, answer.encode())
+            shown.append(reader.send("/refresh").text)
+    assert all("•••" in text for text in shown)
+    for spelling in (token, slash, low_line, every, inner[1:-1], inner[1:-1].replace(r"\\", "\\")):
+        assert not [text for text in shown if spelling in text]
+        assert spelling.encode() not in file.read_bytes()
+        assert spelling.replace("\\", r"\\").encode() not in file.read_bytes(), "nor as JSON in the store"

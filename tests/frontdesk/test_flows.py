@@ -188,17 +188,18 @@ def test_the_hotel_is_what_the_options_say(tmp_path, partner):
 
 def test_all_memberships_are_refreshed_with_as_few_requests_as_the_contract_allows(tmp_path, partner):
     most = CONTRACT.resolve(support.operation(support.LIST).body_schema)["properties"][support.LIST]["maxItems"]
+    kind = {"Content-Type": "application/json; charset=utf-8"}
 
     def answer(path: str, body: dict) -> tuple[int, dict, bytes]:
         number = str(len(partner.requests))
         if support.ENROLL in body:
             membership = {"providerMembershipId": number, "membershipNumber": number, "status": "enrolled"}
-            return 200, {}, json.dumps({"membership": membership}).encode()
+            return 200, kind, json.dumps({"membership": membership}).encode()
         told = [
             {"providerMembershipId": identifier, "membershipNumber": "1", "status": "canceled"}
             for identifier in body[support.LIST]
         ]
-        return 200, {}, json.dumps({"memberships": told}).encode()
+        return 200, kind, json.dumps({"memberships": told}).encode()
 
     partner.answer = answer
     with desks.frontdesk(tmp_path, partner.url, "--port", str(support.free_port())) as desk:
