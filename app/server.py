@@ -165,8 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._waiting[self] = None
 
     def _await_client(self) -> None:
-        """Join those that wait for their clients though a request is being answered: its body is read to no purpose."""
-        self._waiting.pop(self, None)
+        """Join those that wait though a request is being answered: its body is read to no purpose."""
         self._waiting[self] = None
 
     def _close_longest_waiting(self) -> None:
@@ -253,10 +252,9 @@ class Server(BaseApplication):
     def load_config(self) -> None:
         """Translate our settings into Gunicorn's."""
         settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
         options = {
-            "bind": f"[{settings.host}]:{settings.port}"
-            if ":" in settings.host
-            else f"{settings.host}:{settings.port}",
+            "bind": f"{host}:{settings.port}",
             "workers": settings.workers,
             "worker_class": LoyaltyWorker,
             "keepalive": settings.keep_alive,

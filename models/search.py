@@ -8,7 +8,7 @@ import peewee
 
 from models import candidates, folding, matching
 from models.candidates import Candidate
-from models.database import rows
+from models.database import UtcDateTimeField, rows
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
 from models.matching import Standing
 from models.memberships import describe
@@ -85,10 +85,16 @@ def _membership_columns() -> list[peewee.Field]:
     return [field for name, field in Membership._meta.fields.items() if name not in shared]
 
 
+_CONVERTERS = {
+    name: field.python_value
+    for name, field in (Membership._meta.fields | Member._meta.fields).items()
+    if name in candidates.COLUMNS and isinstance(field, UtcDateTimeField | peewee.DateField)
+}
+
+
 def _converted(row: dict) -> dict:
     """Return the row with dates and moments as such, which SQLite keeps as text."""
-    fields = Membership._meta.fields | Member._meta.fields
-    return {name: fields[name].python_value(value) for name, value in row.items()}
+    return row | {name: convert(row[name]) for name, convert in _CONVERTERS.items()}
 
 
 def _describe_member(row: dict, now: datetime.datetime) -> dict:
