@@ -1,5 +1,6 @@
 """Sends requests as Mews does, records each exchange, and has every answer looked at."""
 
+import contextlib
 import json
 import threading
 import time
@@ -7,12 +8,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+import anyio.from_thread
 import httpx
 
 from app import __version__
 from certify.exchange import Exchange, Masker
 
 TIMEOUT_SECONDS = 15
+# Of an exchange as a whole: the limit above is of each read, and a server may send a byte at a time.
+LONGEST_EXCHANGE_SECONDS = 20
+LARGEST_ANSWER_BYTES = 10 * 1024**2
 LONGEST_WAIT_SECONDS = 60
 MOST_WAITS = 3
 MOST_SILENCES = 5
@@ -25,6 +31,10 @@ class Silence(Exception):
     def __init__(self, told: str, exchange: Exchange) -> None:
         super().__init__(told)
         self.exchange = exchange
+
+
+class _Endless(Exception):
+    """An answer was given up before its end; the text says why."""
 
 
 class ServerAway(Exception):
@@ -65,6 +75,12 @@ class Answer:
 class Client:
     """Calls one server.
 
+    Requests are sent from an event loop in a thread of its own, since only there can a whole exchange be given up.
+
+    Attributes:
+        sent: how many requests.
+        met_endless: whether an answer had to be given up before its end.
+
     Args:
         base_url: that the partner gives to Mews, without a slash at its end.
         token: that Mews would send.
@@ -83,6 +99,7 @@ class Client:
     ) -> None:
         self.base_url = base_url
         self.sent = 0
+        self.met_endless = False
         self._token = token
         self._masker = masker
         self._observe = observe
@@ -90,11 +107,14 @@ class Client:
         self._silences = 0
         self._lock = threading.Lock()
         agent = {"User-Agent": f"loyalty-certify/{__version__}"}
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers=agent)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers=agent)
+        self._closing = contextlib.ExitStack()
+        self._loop = self._closing.enter_context(anyio.from_thread.start_blocking_portal())
+        self._closing.callback(self._loop.call, self._http.aclose)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections, and end the thread."""
+        self._closing.close()
 
     def call(
         self,
@@ -152,8 +172,8 @@ class Client:
     ) -> Answer:
         began = time.perf_counter()
         try:
-            came = self._http.request(method, f"{self.base_url}{path}", headers=headers, content=content)
-        except httpx.RequestError as error:
+            came, arrived = self._loop.call(self._exchange, method, f"{self.base_url}{path}", headers, content)
+        except (httpx.RequestError, _Endless) as error:
             raise self._silence(error, method, path, headers, content, time.perf_counter() - began) from None
         exchange = Exchange(
             method,
@@ -162,20 +182,36 @@ class Client:
             self._masker.sent(content),
             came.status_code,
             self._masker.headers(came.headers),
-            self._masker.came(came.content, body, shown),
+            self._masker.came(arrived, body, shown),
             time.perf_counter() - began,
         )
         with self._lock:
             self.sent += 1
             self._silences = 0
-        return Answer(path, came.status_code, came.headers, came.content, parsed(came.content), exchange)
+        return Answer(path, came.status_code, came.headers, arrived, parsed(arrived), exchange)
+
+    async def _exchange(
+        self, method: str, url: str, headers: dict[str, str], content: bytes
+    ) -> tuple[httpx.Response, bytes]:
+        arrived = bytearray()
+        try:
+            with anyio.fail_after(LONGEST_EXCHANGE_SECONDS):
+                async with self._http.stream(method, url, headers=headers, content=content) as came:
+                    async for chunk in came.aiter_bytes():
+                        arrived += chunk
+                        if len(arrived) > LARGEST_ANSWER_BYTES:
+                            raise _Endless(f"it is longer than {LARGEST_ANSWER_BYTES // 1024**2} MiB")
+        except TimeoutError:
+            raise _Endless(f"it was not complete after {LONGEST_EXCHANGE_SECONDS} s") from None
+        return came, bytes(arrived)
 
     def _silence(
         self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
     ) -> Exception:
         why = self._masker.text(str(error)) or type(error).__name__
-        told = f"No answer came within {seconds:.1f} s ({why})."
+        told = f"No whole answer came within {seconds:.1f} s ({why})."
         with self._lock:
+            self.met_endless |= isinstance(error, _Endless)
             self.sent += 1
             self._silences += 1
             if self._silences >= MOST_SILENCES:

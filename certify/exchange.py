@@ -1,8 +1,8 @@
 """A request and its answer as the kit records them: masked at the moment of recording, so that no report can leak.
 
 What the kit makes up may be shown, since its guests are fictional. Everything else in an answer that a person could
-be known by is masked: texts and numbers in fields that are not listed here, e-mail addresses, long numbers and tokens
-wherever they stand, and whatever is no JSON.
+be known by is masked: texts and numbers in fields that are not listed here, names of fields that the contract does not
+have, e-mail addresses, long numbers and tokens wherever they stand, and whatever is no JSON.
 """
 
 import json
@@ -66,11 +66,13 @@ class Masker:
 
     Args:
         tokens: each token with what is shown in its place.
+        names: of the fields that the contract has; others are masked as values are.
     """
 
-    def __init__(self, tokens: Mapping[str, str]) -> None:
+    def __init__(self, tokens: Mapping[str, str], names: Collection[str] = ()) -> None:
         longest_first = sorted(filter(None, tokens), key=len, reverse=True)  # one may be a part of another
         self._tokens = {token: tokens[token] for token in longest_first}
+        self._names = SHOWN_FIELDS | SENTENCES | set(names)
         self._known: set[str] = set()
 
     def know(self, *values: Any) -> None:
@@ -111,12 +113,19 @@ class Masker:
 
     def _masked(self, node: Any, field: str, known: Collection[str], fields: Collection[str]) -> Any:
         if isinstance(node, dict):
-            return {name: self._masked(value, name, known, fields) for name, value in node.items()}
+            return {
+                self._name(name, place, known): self._masked(value, name, known, fields)
+                for place, (name, value) in enumerate(node.items(), 1)
+            }
         if isinstance(node, list):
             return [self._masked(value, field, known, fields) for value in node]
         if node is None or isinstance(node, bool) or field in fields or node in self._known or node in known:
             return node
         return _NUMBER.sub(MASK, node) if field in SENTENCES and isinstance(node, str) else MASK
+
+    def _name(self, name: str, place: int, known: Collection[str]) -> str:
+        """Return the name of a field, or in its place a mask that no other field of the object has."""
+        return name if name in self._names or name in self._known or name in known else f"{MASK} {place}"
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of an answer that say something of it; where it redirects to, without the query."""

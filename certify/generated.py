@@ -1,13 +1,14 @@
 """Requests that Schemathesis generates from the spec, within and beyond it, and chains as the flows are chained."""
 
 import copy
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import schemathesis
 import schemathesis.engine
-from hypothesis import strategies
+from hypothesis import configuration, strategies
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events
 
@@ -59,10 +60,13 @@ def judge_generated(play: Play, seconds: float, seed: int, progress: Callable[[s
     absent = {(found.method, found.path) for flow in play.options.absent for found in play.spec.operations[flow]}
     judged = schema.exclude(lambda context: (context.operation.method.upper(), context.operation.path) in absent)
     began = time.monotonic()
-    for event in schemathesis.engine.from_schema(judged).execute():
-        _take(event, play)
-        left = max(0, seconds - (time.monotonic() - began))
-        progress(f"Generated requests, {left:.0f} s left")
+    with tempfile.TemporaryDirectory() as folder:
+        configuration.set_hypothesis_home_dir(folder)  # which is .hypothesis where the kit is called, otherwise
+        for event in schemathesis.engine.from_schema(judged).execute():
+            _take(event, play)
+            left = max(0, seconds - (time.monotonic() - began))
+            progress(f"Generated requests, {left:.0f} s left")
+    configuration.set_hypothesis_home_dir(None)
 
 
 def _configuration(play: Play, seconds: float, seed: int) -> SchemathesisConfig:

@@ -37,7 +37,7 @@ class Observer:
         self._judge.statuses[answer.status] += 1
         looks: list[Callable[[Answer], Iterator[Check]]] = [self._transport]
         if answer.is_success:
-            looks += [self._success, _stubs]
+            looks += [self._success, self._stubs]
         if answer.status >= 400:
             looks += [self._problem, _field_errors]
         if answer.status == 401:
@@ -68,6 +68,14 @@ class Observer:
         for fault in faults:
             name = "membership-follows-spec" if fault in within else shape
             yield name, False, f"{fault.told}.", fault.pointer
+
+    def _stubs(self, answer: Answer) -> Iterator[Check]:
+        for membership in memberships(answer.body):
+            if membership.get("status") in STUBS:
+                others = membership.keys() - {"providerMembershipId", "status"}
+                named = sorted(others & self._spec.names) or ["a field that the spec does not have"]
+                told = f"A membership that is {membership['status']} has also {', '.join(named)}."
+                yield "membership-stub-has-two-fields", not others, told, ""
 
     def _problem(self, answer: Answer) -> Iterator[Check]:
         body, status = answer.body, answer.status
@@ -116,14 +124,6 @@ def _field_errors(answer: Answer) -> Iterator[Check]:
         told = "An error's pointer is not in URI fragment form, such as #/customer/email."
         if isinstance(pointer, str):
             yield "errors-point-in-fragment-form", _POINTER.fullmatch(pointer) is not None, told, ""
-
-
-def _stubs(answer: Answer) -> Iterator[Check]:
-    for membership in memberships(answer.body):
-        if membership.get("status") in STUBS:
-            others = sorted(membership.keys() - {"providerMembershipId", "status"})
-            told = f"A membership that is {membership['status']} has also {', '.join(others)}."
-            yield "membership-stub-has-two-fields", not others, told, ""
 
 
 def memberships(node: Any) -> list[dict]:

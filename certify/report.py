@@ -55,9 +55,10 @@ class Report:
         began: when, in UTC.
         strict: a miss of what is our reading is a failure too.
         seed: of the generated requests.
+        cut_short: why the run did not come to its end; empty if it did.
     """
 
-    def __init__(self, play: Play, *, began: datetime.datetime, strict: bool, seed: int) -> None:
+    def __init__(self, play: Play, *, began: datetime.datetime, strict: bool, seed: int, cut_short: str = "") -> None:
         self.began = began
         self.seconds = (datetime.datetime.now(datetime.UTC) - began).total_seconds()
         self.version = __version__
@@ -65,6 +66,7 @@ class Report:
         self.options = play.options
         self.strict = strict
         self.seed = seed
+        self.cut_short = cut_short
         self.requests = play.judge.statuses.total()
         self.statuses = dict(sorted(play.judge.statuses.items()))
         self.left = play.left
@@ -99,6 +101,8 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0 if everything passed that binds, 1 if something did not, 2 if something could not be judged."""
+        if self.cut_short:
+            return 2
         counts = self.counts()
         if counts[Result.FAILED]:
             return 1
@@ -107,6 +111,8 @@ class Report:
     @property
     def verdict(self) -> str:
         """What the exit code means, in one sentence."""
+        if self.cut_short:
+            return f"Not judged to the end: {self.cut_short}"
         counts = self.counts()
         if counts[Result.FAILED]:
             return f"Not passed: {counts[Result.FAILED]} of {len(self.rows)} requirements are missed."
@@ -131,6 +137,7 @@ class Report:
             "strict": self.strict,
             "seed": self.seed,
             "exit_code": self.exit_code,
+            "cut_short": self.cut_short or None,
             "counts": {str(result).replace(" ", "_"): count for result, count in self.counts().items()},
             "requirements": [_as_dict(row) for row in self.rows],
             "left_behind": [{"email": email, "provider_membership_id": identifier} for email, identifier in self.left],

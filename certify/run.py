@@ -51,22 +51,26 @@ def certify_server(
         seed: of the generated requests; None makes new ones.
         progress: is told what is being played.
 
+    A server that goes away midway cuts the report short, which has then what was found so far.
+
     Raises:
-        CannotJudge: the server cannot be reached, refuses the token everywhere, or went away.
+        CannotJudge: the server cannot be reached, refuses the token everywhere, or knows none of the operations.
     """
     if time_budget:
         importlib.import_module("certify.generated")  # it may lack a package, which is better known before the rest
     began = datetime.datetime.now(datetime.UTC)
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
+    cut_short = ""
     play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)
     try:
         _ask(play)
         _play_all(play, time_budget, seed, progress)
     except ServerAway as error:
-        raise CannotJudge(str(error)) from None
+        cut_short = str(error)
+        play.judge.break_off(play.judge.records, cut_short)
     finally:
         play.client.close()
-    return Report(play, began=began, strict=strict, seed=seed)
+    return Report(play, began=began, strict=strict, seed=seed, cut_short=cut_short)
 
 
 def _new_play(options: Options, spec: Specification, randomness: random.Random) -> Play:
@@ -74,7 +78,7 @@ def _new_play(options: Options, spec: Specification, randomness: random.Random) 
     # The scenarios send the token also with its case swapped and with a letter more, which bash spells so.
     spelled = {options.token: "$LOYALTY_TOKEN", f"{options.token}x": "${LOYALTY_TOKEN}x"}
     swapped = {options.token.swapcase(): "${LOYALTY_TOKEN~~}"}
-    masker = Masker(swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled)
+    masker = Masker(swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled, spec.names)
     client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
     return Play(options, spec, judge, client, Guests(randomness), masker)
 
@@ -90,7 +94,7 @@ def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> 
 
 def _ask(play: Play) -> None:
     """Find out whether the server answers, and takes the token anywhere."""
-    statuses, silences = [], []
+    statuses, silences = {}, []
     requests = harmless(play)
     if not requests:
         raise CannotJudge("Every feature was declared absent, so nothing is left to judge.")
@@ -98,7 +102,7 @@ def _ask(play: Play) -> None:
     for flow, body in (others or requests).items():
         operation = play.spec.operation(flow)
         try:
-            statuses.append(play.client.call(operation.method, operation.path, body, observed=False).status)
+            statuses[flow] = play.client.call(operation.method, operation.path, body, observed=False).status
         except Silence as silence:
             silences.append(silence)
         except httpx.InvalidURL:
@@ -107,7 +111,13 @@ def _ask(play: Play) -> None:
         raise CannotJudge(
             f"The server at {play.options.base_url} cannot be reached; see whether it runs there. {silences[0]}"
         )
-    if all(status in REFUSED for status in statuses):
+    # A link to an unknown membership is 404 where all is well.
+    if {404} == {status for flow, status in statuses.items() if flow is not Flow.LINK} == set(statuses.values()):
+        raise CannotJudge(
+            f"The server answers 404 to every operation below {play.options.base_url}: "
+            "see whether that is the whole address that you give to Mews, and correct --base-url."
+        )
+    if all(status in REFUSED for status in statuses.values()):
         raise CannotJudge(
             f"The server at {play.options.base_url} refuses the token for every operation: "
             "give the one that Mews would send, with --token or in LOYALTY_TOKEN."
@@ -131,6 +141,9 @@ def _generate(play: Play, time_budget: float, seed: int, progress: Callable[[str
     if time_budget <= 0:
         for name in names:
             play.judge.skip(name, "There was no time for generated requests (--time-budget 0).")
+        return
+    if play.client.met_endless:  # Schemathesis limits each read alone, and would wait for ever
+        play.judge.break_off(names, "An answer did not come to its end, and one like it would hold up the rest.")
         return
     progress("Generated requests")
     from certify.generated import judge_generated  # which takes a second to import

@@ -1,6 +1,8 @@
 """The contract that a server is judged by: the vendored one or the partner's file, and what the kit asks of it."""
 
+import functools
 import hashlib
+import itertools
 import pathlib
 import urllib.parse
 from collections.abc import Collection, Iterator
@@ -22,6 +24,8 @@ CARRIES = {
     Flow.LINK: "providerMembershipId",
 }
 _EXCERPT_LINES = 14
+# What an error of a schema repeats of the answer; the rest of it is of the spec.
+_OF_THE_ANSWER = ("value", "context", "unexpected", "error")
 
 
 class UnusableSpec(Exception):
@@ -78,6 +82,11 @@ class Specification:
         """The document's title and version."""
         return f"{self.document['info']['title']} {self.contract.version}"
 
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all properties that the document's schemas have."""
+        return frozenset(_property_names(self.document))
+
     def _operations_of(self, flow: Flow) -> list[contract.Operation]:
         every = self.contract.operations.values()
         checkout = [found for found in every if "checkout" in f"{found.operation_id}{found.path}".lower()]
@@ -111,7 +120,20 @@ class Specification:
         """Return where the body of a 200 breaks its schema; where the spec has several shapes, of the nearest."""
         if operation.answer is None:
             return []
-        return [_fault(error) for found in operation.answer.iter_errors(body) for error in _of_nearest_shape(found)]
+        return [
+            self._fault(error) for found in operation.answer.iter_errors(body) for error in _of_nearest_shape(found)
+        ]
+
+    def _fault(self, error: jsonschema_rs.ValidationError) -> Fault:
+        kind: Any = error.kind
+        asked = [value for name, value in kind.as_dict().items() if name not in _OF_THE_ANSWER]
+        told = "; ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in asked)
+        place = tuple(error.instance_path)
+        pointer = "#/" + "/".join(_escaped(str(step)) for step in error.schema_path)
+        # A name that the contract does not have may be somebody's.
+        named = tuple(itertools.takewhile(lambda step: isinstance(step, int) or step in self.names, place))
+        where = fragment(named) if named else "The body"
+        return Fault(place, pointer, f"{where} breaks the spec's {kind.name}" + (f": {told}" if told else ""))
 
     def pointer_to(self, requirement: Requirement) -> str:
         """Return where the document speaks of a requirement, or of the nearest thing above it that it has."""
@@ -164,11 +186,12 @@ def _of_nearest_shape(error: jsonschema_rs.ValidationError) -> Iterator[jsonsche
         yield error
 
 
-def _fault(error: jsonschema_rs.ValidationError) -> Fault:
-    kind: Any = error.kind
-    asked = [value for name, value in kind.as_dict().items() if name not in ("value", "context")]
-    told = "; ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in asked)
-    place = tuple(error.instance_path)
-    pointer = "#/" + "/".join(_escaped(str(step)) for step in error.schema_path)
-    where = fragment(place) if place else "The body"
-    return Fault(place, pointer, f"{where} breaks the spec's {kind.name}" + (f": {told}" if told else ""))
+def _property_names(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        properties = node.get("properties")
+        yield from properties if isinstance(properties, dict) else ()
+        for value in node.values():
+            yield from _property_names(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _property_names(value)

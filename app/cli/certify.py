@@ -102,7 +102,10 @@ def command(*, html: pathlib.Path | None, junit: pathlib.Path | None, as_json: b
             write_junit(report, junit)
     if as_json:
         show_json(report.as_dict())
-    else:
+    if report.cut_short:
+        _show_left(report)
+        raise _CannotJudge(report.cut_short)
+    if not as_json:
         _show(report)
     sys.exit(report.exit_code)
 
@@ -175,6 +178,13 @@ def _show(report: "Report") -> None:
     click.echo(report.verdict)
     if report.left:
         click.echo(f"{len(report.left)} memberships of made-up guests are left behind; --html or --json lists them.")
+
+
+def _show_left(report: "Report") -> None:
+    """Tell on standard error whom a run that was cut short leaves behind."""
+    for email, identifier in report.left:
+        shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in identifier)
+        click.echo(f"Left behind: {shown} {email}".rstrip(), err=True)
 
 
 def _findings(row: "Row") -> Iterator[dict]:

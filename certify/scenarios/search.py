@@ -123,7 +123,7 @@ def search_without_match(play: Play) -> None:
             play.check("search-without-match-is-empty", not ids(answer), told, answer)
 
 
-@scenario(Flow.SEARCH, "search-fits-a-dialog", needs=(Flow.ENROLL,))
+@scenario(Flow.SEARCH, "search-fits-a-dialog", "search-repeat-is-the-same", needs=(Flow.ENROLL,))
 def search_among_namesakes(play: Play) -> None:
     """Look for one of many members of the same name, as staff see them in a dialog."""
     name = {"firstName": "Maria", "lastName": play.guests.unheard_of()}
@@ -133,6 +133,9 @@ def search_among_namesakes(play: Play) -> None:
     told = f"{NAMESAKES} members have this name, and the answer has {len(found)}, of whom {len(set(found))} differ."
     fits = len(found) == len(set(found)) <= MOST_IN_A_DIALOG and not {one.id for one in enrolled}.isdisjoint(found)
     play.check("search-fits-a-dialog", fits, told, answer)
+    again = play.search(name)
+    told = "The same search, asked again, is answered with other members or in another order."
+    play.check("search-repeat-is-the-same", ids(again) == found, told, answer, again)
     wanted = enrolled[-1]
     answer = play.search(name | {"email": wanted.guest["email"]})
     told = "The member whose e-mail address was given is not the first."

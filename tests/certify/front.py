@@ -4,19 +4,20 @@ A fault is a function that is given a `Call` and returns the `Answer`; it may se
 came, once, twice or not at all, and may change what comes back.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from tests import support
 
@@ -27,11 +28,16 @@ OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade",
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What the server answered; each method returns a changed copy. With the status 0 the connection is cut."""
+    """What the server answered; each method returns a changed copy. With the status 0 the connection is cut.
+
+    Attributes:
+        pause: seconds before each byte of the content.
+    """
 
     status: int
     headers: httpx.Headers
     content: bytes
+    pause: float = 0
 
     @property
     def is_ok(self) -> bool:
@@ -191,8 +197,16 @@ class Front:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
             return
         response = Response(spoilt.content, spoilt.status)
+        if spoilt.pause:
+            response = StreamingResponse(_dripped(spoilt), spoilt.status)
         response.raw_headers += spoilt.headers.raw
         await response(scope, receive, send)
+
+
+async def _dripped(spoilt: Answer) -> AsyncIterator[bytes]:
+    for byte in spoilt.content:
+        await asyncio.sleep(spoilt.pause)
+        yield bytes([byte])
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """`loyalty certify` from outside: our own server passes, and the exit code says what became of others."""
 
+import dataclasses
 import json
+import re
 import uuid
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import pytest
 import yaml
 
 from app import contract
+from certify import client
+from certify.play import Options
+from certify.run import CannotJudge, certify_server
+from certify.specification import Specification
 from models import database, programs, tokens
 from models.clock import system_clock
 from tests import support
@@ -61,6 +67,7 @@ def test_our_own_server_passes_strictly(loyalty, server):
     assert not any("--time-budget" in (why or "") for why in generated)
     assert server.token not in done.stdout + done.stderr
     assert second not in done.stdout + done.stderr
+    assert not (loyalty.folder / ".hypothesis").exists()
 
 
 @on_sqlite
@@ -199,8 +206,72 @@ def test_a_server_that_goes_away_is_not_judged(loyalty, server):
 
     with front(server, away) as dying:
         done = certify(loyalty, dying, *QUICK)
+    with front(server, away) as dying:
+        told = certify(loyalty, dying, *QUICK, "--json", "--html", "x.html")
     assert (done.code, done.stdout) == (2, "")
     assert "does not answer any more" in done.stderr
+    left = re.findall(r"^Left behind: (\S+) guest-\d+\.[a-z]+@certify\.example$", done.stderr, re.MULTILINE)
+    assert left
+    assert {one["status"] for one in server.list(left).json()["memberships"]} == {"enrolled"}
+    assert told.code == json.loads(told.stdout)["exitCode"] == 2
+    assert "Not judged to the end: " in (loyalty.folder / "x.html").read_text(encoding="utf-8")
+
+
+def certified(server: support.Server, **options: float) -> dict[str, dict]:
+    """The requirements of a report by name, as the kit finds them within this process, where time can be shortened."""
+    report = certify_server(Options(server.url, server.token), Specification(), **options)
+    return {row["name"]: row for row in report.as_dict()["requirements"]}
+
+
+@on_sqlite
+def test_a_server_that_never_comes_to_an_end_is_not_judged(server, monkeypatch):
+    monkeypatch.setattr(client, "LONGEST_EXCHANGE_SECONDS", 0.5)
+    slow = dataclasses.replace(answer(200, b"{" * 60, "application/json"), pause=0.1)
+    with front(server, lambda _: slow) as dripping, pytest.raises(CannotJudge, match=r"not complete after 0\.5 s"):
+        certified(dripping)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("endless", "why"),
+    [
+        (dataclasses.replace(answer(200, b" " * 100, "application/json"), pause=0.1), "was not complete after 3 s"),
+        (answer(200, b" " * (client.LARGEST_ANSWER_BYTES + 1), "application/json"), "is longer than 10 MiB"),
+    ],
+    ids=["slow", "long"],
+)
+def test_an_answer_without_end_is_given_up(endless, why, server, monkeypatch):
+    monkeypatch.setattr(client, "LONGEST_EXCHANGE_SECONDS", 3)
+
+    def once(call: Call) -> Answer:
+        call.memory["count"] = call.memory.get("count", 0) + 1
+        return endless if call.memory["count"] == 30 else call.forward()
+
+    with front(server, once) as dripping:
+        found = certified(dripping, time_budget=1)
+    for name in ("requests-are-answered", "requests-are-answered-in-time"):
+        assert (found[name]["result"], found[name]["missed"]) == (
+            "failed" if name.endswith("answered") else "advice",
+            1,
+        )
+        assert why in found[name]["findings"][0]["told"]
+    assert found["staff-look-up-and-link"]["result"] == "passed"
+    assert found["generated-no-server-error"]["result"] == "not judged"
+
+
+@on_sqlite
+def test_a_wrong_base_path_is_nothing_to_judge_by(loyalty, server):
+    words = ("certify", "--base-url", f"{server.url}/elsewhere", *QUICK)
+    told = loyalty.refused(*words, LOYALTY_TOKEN=server.token)
+    assert told.startswith("The server answers 404 to every operation below")
+    assert told.endswith("correct --base-url.")
+    assert loyalty(*words, LOYALTY_TOKEN=server.token).code == 2
+
+
+@on_sqlite
+def test_a_link_that_is_404_alone_says_nothing_of_the_base_path(loyalty, server):
+    absent = [word for name in ("search", "enroll", "list") for word in ("--without", name)]
+    assert "--base-url" not in certify(loyalty, server, *QUICK, *absent).stderr
 
 
 @pytest.mark.parametrize("package", ["httpx", "jinja2", "openapi_spec_validator", "schemathesis"])

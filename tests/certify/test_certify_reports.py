@@ -40,10 +40,11 @@ def indiscreet(call: Call) -> Answer:
     found = call.forward()
     if found.is_ok and call.is_for(support.SEARCH):
         members = [*found.body["members"], SOMEBODY | {"membership": MEMBERSHIP, "note": "Bartholomew's wife: Ann"}]
-        return found.with_status(201).with_body({"members": members})
+        return found.with_status(201).with_body({"members": members, "Quillfeather, Bartholomew": 7})
     if found.is_ok and call.is_for(support.LIST):
         entries = [*found.body["memberships"], MEMBERSHIP | {"deeplinkUrl": "https://hotel.test/?who=Quillfeather"}]
-        return found.with_status(201).with_body({"memberships": entries})
+        stub = {"providerMembershipId": "private-77", "status": "notFound", "of Wetwang": True}
+        return found.with_status(201).with_body({"memberships": [*entries, stub]})
     if found.status == 401:
         token = call.headers.get("Authorization", "").replace("Bearer x", "").replace("Basic ", "")
         return problem(403, "core/unauthorized", f"No: {token}").with_header("X-Request-Id", token)
@@ -167,5 +168,6 @@ def test_the_document_counts_the_faulty_servers():
 def test_whoever_is_left_behind_is_listed(reports):
     left = reports.json["leftBehind"]
     assert len({one["providerMembershipId"] for one in left}) > 20
-    listed = reports.server.list([one["providerMembershipId"] for one in left][:50]).json()["memberships"]
-    assert {one["status"] for one in listed} == {"enrolled"}
+    asked = [one["providerMembershipId"] for one in left][:50]
+    listed = reports.server.list(asked).json()["memberships"]
+    assert {one["status"] for one in listed if one["providerMembershipId"] in asked} == {"enrolled"}

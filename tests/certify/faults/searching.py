@@ -3,6 +3,7 @@
 import datetime
 
 from tests.certify.faults.seeding import (
+    is_repeat,
     keep_members,
     nobody,
     seeded,
@@ -161,6 +162,12 @@ def everybody_twice(call: Call) -> Answer:
 @seeded("search-fits-a-dialog")
 def the_likeliest_last(call: Call) -> Answer:
     return keep_members(call, lambda members: members[::-1])
+
+
+@seeded("search-repeat-is-the-same")
+def namesakes_in_any_order(call: Call) -> Answer:
+    """A query that sorts by nothing, and has the rows as they come."""
+    return keep_members(call, lambda members: members[::-1]) if is_repeat(call, SEARCH) else call.forward()
 
 
 @seeded("search-without-combination-refused")
