@@ -45,9 +45,9 @@ def _measurement(cell: Cell, smallest: Cell) -> dict:
         "cpuWorker": _milliseconds(statistics.median(costs.worker)),
         "cpuBackends": _milliseconds(statistics.median(costs.backends)),
         "cpu": _milliseconds(statistics.median(costs.total)),
-        "cpuSpread": _spread(costs.total),
+        "cpuSpread": spread(costs.total),
         "growth": round(statistics.median(growth), 3),
-        "growthSpread": _spread(growth),
+        "growthSpread": spread(growth),
         "latencyP50": _milliseconds(cuts[49]),
         "latencyP99": _milliseconds(cuts[98]),
         "candidatesMean": round(statistics.mean(cell.candidates), 1),
@@ -59,7 +59,7 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _spread(values: Sequence[float]) -> float:
+def spread(values: Sequence[float]) -> float:
     """Return half the distance between the quartiles, as a share of the median."""
     if len(values) < 2:
         return 0.0
@@ -69,9 +69,14 @@ def _spread(values: Sequence[float]) -> float:
 
 def show(result: dict) -> None:
     """Print the tables to standard output."""
+    show_tables(_tables(result))
+
+
+def show_tables(tables: Iterable[tuple[str, list[str], list[list[str]]]]) -> None:
+    """Print tables, each of (title, heads, rows), to standard output."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
-    for title, head, rows in _tables(result):
+    for title, head, rows in tables:
         table = Table(*head, title=title, title_justify="left")
         for row in rows:
             table.add_row(*row)

@@ -8,15 +8,12 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from rich.console import Console
-from rich.table import Table
-
 from bench import speed_plot
 from bench.contenders import FLOOR, NAMES, OURS
 from bench.load import percentile
+from bench.report import show_tables, spread
 from bench.rounds import Measurement, Plan
 
-WIDTH_OF_FILES = 200
 MEGABYTE = 2**20
 HEADING = "## Measured"
 TO_REACH = 0.75
@@ -57,7 +54,7 @@ def _measurement(one: Measurement) -> dict:
         "operation": one.operation,
         "server": one.server,
         "cpu": _microseconds(statistics.median(one.worker)),
-        "cpuSpread": _spread(one.worker),
+        "cpuSpread": spread(one.worker),
         "cpuBackends": _microseconds(statistics.median(one.backends)),
         "requestsPerSecond": round(statistics.median(one.rates), 1),
         "evenRate": round(one.even_rate, 1),
@@ -83,11 +80,11 @@ def _ratios(engine: Sequence[Measurement]) -> Iterator[dict]:
             "operation": operation,
             "server": server,
             "cpu": _median(cpu),
-            "cpuSpread": _spread(cpu),
+            "cpuSpread": spread(cpu),
             "cpuWithBackends": _median(whole),
-            "cpuWithBackendsSpread": _spread(whole),
+            "cpuWithBackendsSpread": spread(whole),
             "latencyP99": _median(p99),
-            "latencyP99Spread": _spread(p99),
+            "latencyP99Spread": spread(p99),
         }
 
 
@@ -111,23 +108,9 @@ def _microseconds(seconds: float) -> float:
     return round(seconds * 1e6, 1)
 
 
-def _spread(values: Sequence[float]) -> float:
-    """Return half the distance between the quartiles, as a share of the median."""
-    if len(values) < 2:
-        return 0.0
-    lower, middle, upper = statistics.quantiles(values, n=4, method="inclusive")
-    return round((upper - lower) / 2 / middle, 3)
-
-
 def show(result: dict) -> None:
     """Print the tables to standard output."""
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
-    for title, head, rows in _tables(result):
-        table = Table(*head, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    show_tables(_tables(result))
 
 
 def write(result: dict, path: pathlib.Path) -> None:
