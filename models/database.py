@@ -35,6 +35,9 @@ LONGEST_CONNECTION_SECONDS = 300
 # that it is not (PostgreSQL manual, 34.1.2). Without this, a connection whose other end vanished looks alive for hours.
 BOUNDED_TCP = {"keepalives_idle": 5, "keepalives_interval": 1, "keepalives_count": 3}
 PATIENT_TCP = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+# What a connection keeps of a SQLite file. A server has many connections, whose memory shall not grow with the program,
+# and finds the rest in the operating system's cache at hardly any cost; an import changes more pages at once.
+REQUEST_CACHE_KIB, COMMAND_CACHE_KIB = 4096, 32768
 WAL_ATTEMPTS, WAL_PAUSE_SECONDS = 100, 0.1
 
 
@@ -94,7 +97,7 @@ def open_pool(
         deadline: seconds that a request may take; the database's own time limits are parts of it.
         create: make the SQLite file if it is missing; worker processes never do, lest they serve an empty database.
         bounded: what requests need, and commands do not: a session on Postgres ends as a whole before the deadline,
-            and a SQLite file that can only be read is refused.
+            a SQLite file that can only be read is refused, and a connection keeps less of it in memory.
 
     Raises:
         InvalidDatabaseUrl: the URL has another scheme or no database.
@@ -133,7 +136,7 @@ def _open_sqlite(url: str, deadline: float, connections: int, *, create: bool, b
             ("synchronous", "full"),
             ("foreign_keys", "on"),
             ("temp_store", "memory"),
-            ("cache_size", -32768),
+            ("cache_size", -(REQUEST_CACHE_KIB if bounded else COMMAND_CACHE_KIB)),
             ("journal_size_limit", 67108864),
         ],
         max_connections=connections,

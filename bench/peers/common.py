@@ -8,7 +8,7 @@ PRAGMAS = (
     "synchronous=full",
     "foreign_keys=on",
     "temp_store=memory",
-    "cache_size=-32768",
+    "cache_size=-4096",
     "journal_size_limit=67108864",
 )
 # As app.security.BELIEF_SECONDS: a revocation takes effect within a second.
