@@ -28,6 +28,7 @@ _SWAPPED = {
 MOST_CANDIDATES = 200  # that are scored for one request
 NAMESAKES = 20
 NEIGHBOURS = 14  # in each direction
+MISSPELT_CODES = 10  # namesakes whose postal code is one error away
 LONGEST_CODE = 10  # more signs has no postal code; it bounds how many others are one digit away
 
 
@@ -84,7 +85,9 @@ def _misspelt_postal_code(wanted: dict) -> list[tuple[Scan, Values]]:
     """
     column, *columns = POSTAL_CODE
     names, codes = tuple(wanted[name] for name in columns), _one_error_away(wanted[column])
-    return [(Scan((), tuple(columns), among=(column, len(codes))), codes + 2 * names)] if all(names) and codes else []
+    if not codes or not all(names):
+        return []
+    return [(Scan((), tuple(columns), limit=MISSPELT_CODES, among=(column, len(codes))), codes + 2 * names)]
 
 
 def _one_error_away(code: str) -> Values:

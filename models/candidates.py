@@ -3,7 +3,9 @@
 import dataclasses
 import datetime
 import functools
+import math
 import operator
+from collections.abc import Iterable
 
 from models import blocking, matching
 from models.blocking import Scan
@@ -49,7 +51,7 @@ def find(program: Program, wanted: dict, now: datetime.datetime, *, limit: int) 
     found: dict[int, Candidate] = {}
     read = functools.partial(_read, program, now)
     _compare(found, wanted, read(blocking.identifying(wanted) + blocking.exact(wanted, limit=limit)))
-    if not any(_is_the_one(entry.comparison, wanted) for entry in found.values()):
+    if not _is_found(found.values(), wanted):
         _compare(found, wanted, read(blocking.nearest(wanted)))
     return sorted(found.values(), key=operator.attrgetter("rank"))
 
@@ -59,13 +61,14 @@ def is_strong(best: float, wanted: dict) -> bool:
     return best >= STRONG * matching.highest_score(wanted)
 
 
-def _is_the_one(comparison: matching.Comparison, wanted: dict) -> bool:
-    """Tell whether neighbours in the indexes are not worth reading.
+def _is_found(found: Iterable[Candidate], wanted: dict) -> bool:
+    """Tell whether one is so good that neighbours in the indexes are not worth reading.
 
     A high score is not enough: who lives at the same place with the same last name is likely someone of the family.
     """
     given = [name for name in matching.NAMES if wanted[f"{name}_key"]]
-    return is_strong(comparison.score, wanted) and comparison.agrees(*given)
+    best = max((entry.comparison.score for entry in found if entry.comparison.agrees(*given)), default=-math.inf)
+    return is_strong(best, wanted)
 
 
 def _compare(found: dict[int, Candidate], wanted: dict, rows: list[dict]) -> None:

@@ -168,6 +168,7 @@ def phones_agree(one: list[str], other: list[str]) -> bool | None:
     return not set(one).isdisjoint(other)
 
 
+@functools.lru_cache(1024)
 def country_key(country_code: str | None) -> str | None:
     """Return the ISO 3166-1 alpha-2 code in upper case, also for an alpha-3 or numeric one; None for a blank one.
 

@@ -5,10 +5,12 @@ docs/matching.md.
 """
 
 import enum
+import functools
 import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
@@ -18,6 +20,7 @@ CONTACTS = {"email", "phone_number"}
 NAMES = ("first_name", "last_name")
 CLOSE = 0.9  # the similarity that stands for one typing error in a code
 SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
+REMEMBERED = 2**13  # pairs of names, places and codes: those who are compared in one search share most of them
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Standing(enum.Enum):
 CUT_OFF = 1.0
 
 
+Weighed: TypeAlias = tuple[float, float]  # how much alike two values are, and what that is worth in bits
+
+
 @dataclass(frozen=True)
 class Comparison:
     """How a member compares with a filter.
@@ -76,10 +82,10 @@ class Comparison:
     """
 
     identifiers: tuple[str, ...]
-    evidence: dict[str, tuple[float, float]]
+    evidence: dict[str, Weighed]
     swapped: bool
 
-    @property
+    @functools.cached_property
     def score(self) -> float:
         """The sum of the weights, in bits."""
         return sum(weight for _, weight in self.evidence.values()) + (SWAPPED_NAMES if self.swapped else 0)
@@ -88,7 +94,7 @@ class Comparison:
         """How much alike the values of a field are, or None if one is missing."""
         return self.evidence[field][0] if field in self.evidence else None
 
-    @property
+    @functools.cached_property
     def is_known_by_contact(self) -> bool:
         """Whether both names agree, and the e-mail or phone number is equal: this is the person, wherever they live."""
         return self.agrees(*NAMES) and any(self.similarity(field) == 1 for field in CONTACTS)
@@ -97,7 +103,7 @@ class Comparison:
         """Tell whether these names are there and count as one with the filter's."""
         return all((self.similarity(field) or 0) >= names.SIMILAR for field in name_fields)
 
-    @property
+    @functools.cached_property
     def standing(self) -> Standing:
         """How much the evidence is worth.
 
@@ -142,23 +148,22 @@ def compare(wanted: dict, candidate: dict) -> Comparison:
         wanted: what `filter_keys` returned.
         candidate: the key columns of a member and its membership, by name, and its `country_code`.
     """
-    identifiers = [
-        name
-        for name, column in (("provider_membership_id",) * 2, ("membership_number", "number_key"))
-        if wanted[column] and wanted[column] == candidate[column]
-    ]
-    evidence = {"phone_number": _phone_similarity(wanted["phone_keys"], candidate)}
-    country = folding.country_key(candidate["country_code"])
-    evidence["country_code"] = similarity("country_code", wanted["country_code"], country)
-    evidence |= {field: similarity(field, wanted[column], candidate[column]) for field, column in _COLUMNS.items()}
-    given, swapped = _compare_names(wanted, candidate)
-    return Comparison(tuple(identifiers), given | _weigh(evidence), swapped)
+    identifiers = tuple(
+        name for name, column in _IDENTIFIERS.items() if wanted[column] and wanted[column] == candidate[column]
+    )
+    evidence, swapped = _compare_names(wanted, candidate)
+    for field, column in _COLUMNS.items():
+        _add(evidence, field, _weighed_before(field, wanted[column], candidate[column]))
+    # No two people share most of these, so that there is nothing to remember.
+    _add(evidence, "email", _weighed("email", similarity("email", wanted["email_key"], candidate["email_key"])))
+    _add(evidence, "phone_number", _weighed("phone_number", _phone_similarity(wanted["phone_keys"], candidate)))
+    return Comparison(identifiers, evidence, swapped)
 
 
-def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, tuple[float, float]], bool]:
+def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, Weighed], bool]:
     """Return the evidence of the names, and whether it is that of first and last name swapped."""
     straight = _weigh_names(wanted["first_name_key"], wanted["last_name_key"], candidate)
-    if all(weight > 0 for _, weight in straight.values()) and len(straight) == 2:
+    if len(straight) == 2 and all(weight > 0 for _, weight in straight.values()):
         return straight, False
     if not _may_be_swapped(wanted, candidate):
         return straight, False
@@ -173,38 +178,41 @@ def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
 
     Comparing all the others twice would be most of the work.
     """
-    for form in ("key", "code"):
-        first, last, other_first, other_last = (
-            (person[f"{name}_{form}"] or "")[:1] for person in (wanted, candidate) for name in NAMES
-        )
-        if first == other_last or last == other_first:
+    for first, last in (("first_name_key", "last_name_key"), ("first_name_code", "last_name_code")):
+        if (wanted[first] or "")[:1] == (candidate[last] or "")[:1]:
+            return True
+        if (wanted[last] or "")[:1] == (candidate[first] or "")[:1]:
             return True
     return False
 
 
-def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, tuple[float, float]]:
-    return _weigh(
-        {
-            "first_name": similarity("first_name", first, candidate["first_name_key"]),
-            "last_name": similarity("last_name", last, candidate["last_name_key"]),
-        }
-    )
+def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, Weighed]:
+    evidence: dict[str, Weighed] = {}
+    _add(evidence, "first_name", _weighed_before("first_name", first, candidate["first_name_key"]))
+    _add(evidence, "last_name", _weighed_before("last_name", last, candidate["last_name_key"]))
+    return evidence
 
 
-def _weigh(similarities: dict[str, float | None]) -> dict[str, tuple[float, float]]:
-    return {
-        field: (similarity, WEIGHTS[field].weigh(similarity))
-        for field, similarity in similarities.items()
-        if similarity is not None
-    }
+def _add(evidence: dict[str, Weighed], field: str, weighed: Weighed | None) -> None:
+    if weighed is not None:
+        evidence[field] = weighed
 
 
-def _sum(evidence: dict[str, tuple[float, float]]) -> float:
+def _weighed(field: str, similarity: float | None) -> Weighed | None:
+    return None if similarity is None else (similarity, WEIGHTS[field].weigh(similarity))
+
+
+@functools.lru_cache(REMEMBERED)
+def _weighed_before(field: str, one: str | None, other: str | None) -> Weighed | None:
+    return _weighed(field, similarity(field, one, other))
+
+
+def _sum(evidence: dict[str, Weighed]) -> float:
     return sum(weight for _, weight in evidence.values())
 
 
-def _equality(one: str, other: str) -> float:
-    return float(one == other)
+def _same_country(one: str, other: str) -> float:
+    return float(one == folding.country_key(other))
 
 
 def _code_similarity(one: str, other: str) -> float:
@@ -241,9 +249,10 @@ _SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "email": _email_similarity,
     "city": JaroWinkler.similarity,
     "postal_code": _code_similarity,
-    "country_code": _equality,
+    "country_code": _same_country,
 }
-_COLUMNS = {"email": "email_key", "city": "city_key", "postal_code": "postal_code_key"}
+_IDENTIFIERS = {"provider_membership_id": "provider_membership_id", "membership_number": "number_key"}
+_COLUMNS = {"country_code": "country_code", "city": "city_key", "postal_code": "postal_code_key"}
 
 
 def similarity(field: str, one: str | None, other: str | None) -> float | None:

@@ -6,7 +6,7 @@ All on folded text (see `models.folding`). What is kept in memory of names seen 
 import functools
 import re
 
-CACHED = 2**12  # names whose spelling is remembered
+CACHED = 2**14  # names whose spelling is remembered
 # Words that people leave out or write one for the other: of the nobility, the article; Vietnamese `thi` and `van`.
 PARTICLE = re.compile(
     "van|von|der|den|de|del|della|di|da|do|dos|das|du|la|le|los|las|el|al|bin|ibn|zu|zum|zur|af|av|ter|ten|thi"
