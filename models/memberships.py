@@ -49,11 +49,12 @@ def describe(row: dict, now: datetime.datetime) -> dict:
         row: the membership's columns by name.
         now: the moment at which its expiry is judged.
     """
-    status = current_status(row["status"], row["expires_at"], now)
-    stub = {"provider_membership_id": row["provider_membership_id"], "status": status.value}
+    status = current_status(row["status"], row["expires_at"], now).value
     if status == Status.PENDING:
-        return stub
-    return stub | {
+        return {"provider_membership_id": row["provider_membership_id"], "status": status}
+    return {
+        "provider_membership_id": row["provider_membership_id"],
+        "status": status,
         "membership_number": row["membership_number"],
         "tier": row["tier"],
         "points": row["points"],

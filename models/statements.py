@@ -28,7 +28,8 @@ class _Place:
 class _Built(NamedTuple):
     sql: str
     params: list
-    columns: list[tuple[str, Callable[[Any], Any] | None]]
+    names: list[str]
+    converters: list[tuple[str, Callable[[Any], Any]]]
 
 
 def given(name: str, field: peewee.Field | None = None) -> peewee.Value:
@@ -80,29 +81,26 @@ class Statement:
 
     def rows(self, **values: Any) -> list[dict]:
         """Run it, and return its rows by the names of fields."""
-        columns = self._for_this(database.obj).columns
-        return [
-            {
-                name: convert(value) if convert and value is not None else value
-                for (name, convert), value in zip(columns, row, strict=True)
-            }
-            for row in self.run(**values).fetchall()
-        ]
+        built = self._for_this(database.obj)
+        found = [dict(zip(built.names, row, strict=True)) for row in self.run(**values).fetchall()]
+        for name, convert in built.converters:
+            for row in found:
+                if row[name] is not None:
+                    row[name] = convert(row[name])
+        return found
 
     def _for_this(self, opened: peewee.Database) -> _Built:
         built = self._built.get(opened.param)
         if built is None:
             query = self._build()
             sql, params = query.sql()
-            columns = [_column(selected) for selected in query._returning or ()]
-            built = self._built[opened.param] = _Built(sql, params, columns)
+            columns = query._returning or ()
+            converters = [(column.name, column.python_value) for column in columns if isinstance(column, _CONVERTED)]
+            built = _Built(sql, params, [column.name for column in columns], converters)
+            self._built[opened.param] = built
         return built
 
 
 def _filled(place: _Place, values: dict) -> Any:
     value = values[place.name]
     return place.convert(value) if place.convert else value
-
-
-def _column(selected: Any) -> tuple[str, Callable[[Any], Any] | None]:
-    return selected.name, selected.python_value if isinstance(selected, _CONVERTED) else None

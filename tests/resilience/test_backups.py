@@ -99,6 +99,7 @@ class Writing:
 def test_what_was_acknowledged_before_a_backup_is_there_after_a_restore(
     engine, start, database_url, make_database, loyalty, tmp_path, tell
 ):
+    fill(loyalty(database_url), MANY)  # so that a backup takes long enough for others to write between its tables
     server, drills, checked, meanwhile = start(), rounds(1, 20), 0, 0
     writing = Writing(server)
     with writing.going_on():
