@@ -1,4 +1,4 @@
-"""Where a 200 breaks the contract: its schema, and what the contract says in words alone."""
+"""Where an answer breaks the contract: its encoding, its schema, and what the contract says in words alone."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,17 +11,30 @@ from frontdesk import forms
 from frontdesk.store import Exchange
 
 MOST_FAULTS = 20
+LONGEST_FAULT = 300
 _IDENTIFIER = "providerMembershipId"
 
 
 def found(schema: Any, exchange: Exchange) -> list[tuple[str, str]]:
-    """Return where the 200 of an exchange breaks the contract, as JSON pointers, and how; so many at most.
+    """Return where the 200 of an exchange breaks the contract, as JSON pointers, and how; the first of them, if many.
 
     Args:
         schema: the validator of the operation's answer.
         exchange: with the answer as it will be kept.
     """
-    return list(itertools.islice(_found(schema, exchange), MOST_FAULTS))
+    first = list(itertools.islice(_found(schema, exchange), MOST_FAULTS + 1))
+    if len(first) > MOST_FAULTS:
+        first[MOST_FAULTS:] = [("", f"These are the first {MOST_FAULTS}; there are more.")]
+    return [(at, what if len(what) <= LONGEST_FAULT else f"{what[:LONGEST_FAULT]}…") for at, what in first]
+
+
+def of_encoding(body: bytes) -> list[tuple[str, str]]:
+    """Return what is wrong with the encoding of an answer, as `found` does."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return [("", f'The body is not UTF-8 from byte {error.start + 1} on. What is not stands here as in "\\xff".')]
+    return []
 
 
 def _found(schema: Any, exchange: Exchange) -> Iterator[tuple[str, str]]:
@@ -30,14 +43,17 @@ def _found(schema: Any, exchange: Exchange) -> Iterator[tuple[str, str]]:
         yield "", f"The Content-Type is {media_type or 'missing'}, and not {JSON}."
     try:
         body = orjson.loads(exchange.answer)
-    except orjson.JSONDecodeError:
-        yield "", "The body is no JSON."
+    except orjson.JSONDecodeError as error:
+        yield "", f"The body is no JSON: {error}."
         return
-    is_valid = True
-    for error in itertools.chain.from_iterable(map(_of_nearest_shape, schema.iter_errors(body))):
-        is_valid = False
+    try:
+        errors = list(schema.iter_errors(body))
+    except ValueError:
+        yield "", "The body nests too deeply."
+        return
+    for error in itertools.chain.from_iterable(map(_of_nearest_shape, errors)):
         yield _pointer(*error.instance_path), error.message
-    if is_valid:
+    if not errors:
         yield from _of_identifiers(exchange.body, body)
 
 

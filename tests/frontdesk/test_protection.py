@@ -121,6 +121,19 @@ def test_the_token_is_in_no_page_no_file_and_no_log(tmp_path, partner):
     assert desks.TOKEN not in desk.log.read_text()
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_gets_no_token_that_is_for_this_machine(tmp_path, partner, variable):
+    partner.always(200, {"members": []})
+    words = (partner.url, "--port", str(free_port()))
+    with (
+        desks.partner() as proxy,
+        desks.frontdesk(tmp_path, *words, **{variable: proxy.url, "NO_PROXY": "", "no_proxy": ""}) as desk,
+    ):
+        desk.reader().open("/customers/new").send("/customers", email="ada@example.com", lastName="Lovelace")
+    assert proxy.requests == []
+    assert partner.requests[0][1]["Authorization"] == f"Bearer {desks.TOKEN}"
+
+
 def test_a_large_form_is_refused(scripted):
     answer = scripted.client.post("/customers", data=form(scripted) | {"lastName": "x" * 100_000})
     assert answer.status_code == 413
