@@ -19,13 +19,13 @@ LARGEST_ANSWER_BYTES = 2 * 1024 * 1024
 MASK = "•••"
 # The answer's header fields that say something of the operation; the others only fill the screen.
 TELLING_HEADERS = (
-    "location",
-    "content-type",
-    "content-language",
-    "retry-after",
-    "ratelimit",
-    "www-authenticate",
-    "x-request-id",
+    "Location",
+    "Content-Type",
+    "Content-Language",
+    "Retry-After",
+    "RateLimit",
+    "WWW-Authenticate",
+    "X-Request-Id",
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -100,8 +100,8 @@ class Partner:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 answer = await self._client.send(request, stream=True)
-                told = [(name, answer.headers[name]) for name in TELLING_HEADERS if name in answer.headers]
-                exchange.headers = [(name, self._masked(value)) for name, value in told]
+                told = [name for name in TELLING_HEADERS if name in answer.headers]
+                exchange.headers = [(name.lower(), self._masked(answer.headers[name])) for name in told]
                 exchange.status = answer.status_code
                 return await _read(answer)
         except TimeoutError:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from frontdesk import forms
+from frontdesk.partner import TELLING_HEADERS
 from frontdesk.store import Exchange
 
 # Of a body, so many characters at most are shown: a page shows several, and no one reads on from there.
@@ -144,7 +145,8 @@ def request_head(exchange: Exchange) -> str:
 def answer_head(exchange: Exchange) -> str:
     """Return the status and the header fields that say something of the operation."""
     first = f"{exchange.status} {http.client.responses.get(exchange.status or 0, '')}".strip()
-    fields = {"-".join(part.title() for part in name.split("-")): value for name, value in exchange.headers}
+    came = dict(exchange.headers)
+    fields = {name: came[name.lower()] for name in TELLING_HEADERS if name.lower() in came}
     return "\n".join([first, *_lines(fields)])
 
 

@@ -65,7 +65,7 @@ class Exchange(Table):
         sent_at: in UTC.
         milliseconds: until the answer was there, or was given up.
         status: of the answer; None if there was none.
-        headers: of the answer, as (name, value).
+        headers: of the answer, as (name in small letters, value).
         answer: the body of the answer as text; what is not UTF-8 in it stands as in "\\xff".
         failure: why there was no answer, or no whole one, in a sentence for people.
         faults: where and how the answer breaks the contract, as (JSON pointer, what is wrong).

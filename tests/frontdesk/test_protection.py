@@ -116,6 +116,7 @@ def test_the_token_is_in_no_page_no_file_and_no_log(tmp_path, partner):
         pages = [reader.page.text, *(reader.open(address).page.text for address in addresses)]
     assert partner.requests[-1][1]["Authorization"] == f"Bearer {desks.TOKEN}"
     assert len(pages) > 5
+    assert "WWW-Authenticate: Bearer realm=&#34;•••&#34;" in pages[0]
     assert [page for page in pages if desks.TOKEN in page] == []
     assert desks.TOKEN.encode() not in store.read_bytes()
     assert desks.TOKEN not in desk.log.read_text()
@@ -143,4 +144,5 @@ def test_a_large_form_is_refused(scripted):
 def test_what_is_not_there_is_a_page_that_says_so(desk, path):
     answer = httpx.get(desk.url + path)
     assert answer.status_code == 404
+    assert "The front desk has no such" in answer.text
     assert "To the customers" in answer.text
