@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import shlex
+import time
 
 import orjson
 import pytest
@@ -102,6 +103,21 @@ def test_of_many_faults_the_first_are_told_and_that_there_are_more(profile, part
     profile.send("/refresh")
     assert profile.alert.count('"7" is not of type "integer"') == MOST_FAULTS
     assert "there are more" not in profile.alert
+
+
+def test_faults_without_end_are_told_in_time(profile, partner):
+    partner.always(200, b'{"memberships": [' + b'"",' * 500_000 + b'""]}')
+    begun = time.monotonic()
+    profile.send("/refresh")
+    assert time.monotonic() - begun < 10, "and not after half a minute"
+    assert "/memberships/0 : " in profile.alert
+    assert "there are more" in profile.alert
+
+
+def test_a_fault_late_in_a_long_list_is_found(profile, partner):
+    body = {"memberships": [MEMBERSHIP] * 300 + [MEMBERSHIP | {"points": "7"}] * 2}
+    partner.always(200, body)
+    assert '/memberships/300/points : "7" is not of type "integer"' in profile.send("/refresh").alert
 
 
 def test_of_what_is_no_json_the_place_is_told(profile, partner):
