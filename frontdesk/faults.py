@@ -13,7 +13,7 @@ from frontdesk.store import Exchange
 
 MOST_FAULTS = 20
 LONGEST_FAULT = 300
-# More than the contract lets anyone ask for at once.
+# Of each list in an answer that is wrong, so many entries are looked at for what is wrong with them.
 MOST_ENTRIES = 200
 _IDENTIFIER = "providerMembershipId"
 
@@ -46,8 +46,8 @@ def _found(schema: Any, exchange: Exchange) -> Iterator[tuple[str, str]]:
         yield "", f"The Content-Type is {media_type or 'missing'}, and not {JSON}."
     try:
         body = orjson.loads(exchange.answer)
-    except orjson.JSONDecodeError as error:
-        yield "", f"The body is no JSON: {error}."
+    except orjson.JSONDecodeError as broken:
+        yield "", f"The body is no JSON: {broken}."
         return
     try:
         errors = _errors(schema, body)

@@ -75,11 +75,11 @@ class Partner:
         )
         begun = time.monotonic()
         try:
-            body = self._send(exchange)
+            answered = self._send(exchange)
         except _NoAnswer as failure:
             exchange.failure = str(failure)
         else:
-            exchange.answer, exchange.faults = self._text(body), faults.of_encoding(body)
+            exchange.answer, exchange.faults = self._text(answered), faults.of_encoding(answered)
         exchange.milliseconds = (time.monotonic() - begun) * 1000
         if exchange.is_good and operation.answer:
             exchange.faults = faults.found(operation.answer, exchange)

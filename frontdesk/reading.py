@@ -95,7 +95,7 @@ def _advice(exchange: Exchange) -> str:
         return f"Start the front desk with a token that the loyalty system knows: --token, or {TOKEN_VARIABLE}."
     if exchange.status == http.HTTPStatus.TOO_MANY_REQUESTS:
         return " ".join(["Wait", *_how_long(headers.get("retry-after", "")), "before you try again."])
-    if exchange.status // 100 == 3 and "location" in headers:
+    if exchange.status in range(300, 400) and "location" in headers:
         return f"It leads to {headers['location']}, where the front desk does not go: the contract has no redirects."
     return ""
 
