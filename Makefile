@@ -43,7 +43,7 @@ $(BROWSER)/chromium: .ci/chromium $(INSTALLED)
 	.ci/chromium $(BROWSER)
 
 test-browser: $(BROWSER)/chromium ## Run the front desk in Chromium, this machine's or Debian's; screenshots go to build/screenshots.
-	$(BIN)/python -m pytest -q -m browser tests/browser
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m browser tests/browser
 
 screenshot: $(BROWSER)/chromium ## Take the README's picture of the front desk anew.
 	$(BIN)/python -m tests.browser.screenshot docs/images/frontdesk.png

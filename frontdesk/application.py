@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import flask
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from frontdesk import forms, protection, reading, store, views
 from frontdesk.flows import Desk
@@ -81,6 +81,8 @@ def _close_store(_error: BaseException | None) -> None:
 def _show_error(error: HTTPException) -> tuple[str, int]:
     if isinstance(error, CSRFError):
         told = "This page is older than the front desk that runs now. Load it anew, and try again."
+    elif error.description == NotFound.description:  # Werkzeug's own words are for who makes web pages
+        told = "The front desk has no such page."
     else:
         told = error.description or ""
     return flask.render_template("error.html", title=error.name, told=told), error.code or 500

@@ -1,9 +1,10 @@
-"""Where a 200 breaks the contract: its schema, and what the contract says in words alone."""
+"""Where an answer breaks the contract: its encoding, its schema, and what the contract says in words alone."""
 
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import orjson
 
 from app.contract import JSON
@@ -11,17 +12,32 @@ from frontdesk import forms
 from frontdesk.store import Exchange
 
 MOST_FAULTS = 20
+LONGEST_FAULT = 300
+# Of each list in an answer that is wrong, so many entries are looked at for what is wrong with them.
+MOST_ENTRIES = 200
 _IDENTIFIER = "providerMembershipId"
 
 
 def found(schema: Any, exchange: Exchange) -> list[tuple[str, str]]:
-    """Return where the 200 of an exchange breaks the contract, as JSON pointers, and how; so many at most.
+    """Return where the 200 of an exchange breaks the contract, as JSON pointers, and how; the first of them, if many.
 
     Args:
         schema: the validator of the operation's answer.
         exchange: with the answer as it will be kept.
     """
-    return list(itertools.islice(_found(schema, exchange), MOST_FAULTS))
+    first = list(itertools.islice(_found(schema, exchange), MOST_FAULTS + 1))
+    if len(first) > MOST_FAULTS:
+        first[MOST_FAULTS:] = [("", f"These are the first {MOST_FAULTS}; there are more.")]
+    return [(at, what if len(what) <= LONGEST_FAULT else f"{what[:LONGEST_FAULT]}…") for at, what in first]
+
+
+def of_encoding(body: bytes) -> list[tuple[str, str]]:
+    """Return what is wrong with the encoding of an answer, as `found` does."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return [("", f'The body is not UTF-8 from byte {error.start + 1} on. What is not stands here as in "\\xff".')]
+    return []
 
 
 def _found(schema: Any, exchange: Exchange) -> Iterator[tuple[str, str]]:
@@ -30,15 +46,37 @@ def _found(schema: Any, exchange: Exchange) -> Iterator[tuple[str, str]]:
         yield "", f"The Content-Type is {media_type or 'missing'}, and not {JSON}."
     try:
         body = orjson.loads(exchange.answer)
-    except orjson.JSONDecodeError:
-        yield "", "The body is no JSON."
+    except orjson.JSONDecodeError as broken:
+        yield "", f"The body is no JSON: {broken}."
         return
-    is_valid = True
-    for error in itertools.chain.from_iterable(map(_of_nearest_shape, schema.iter_errors(body))):
-        is_valid = False
+    try:
+        errors = _errors(schema, body)
+    except (ValueError, RecursionError):
+        yield "", "The body nests too deeply."
+        return
+    for error in itertools.chain.from_iterable(map(_of_nearest_shape, errors)):
         yield _pointer(*error.instance_path), error.message
-    if is_valid:
+    if not errors:
         yield from _of_identifiers(exchange.body, body)
+
+
+def _errors(schema: Any, body: Any) -> list[Any]:
+    """Return what is wrong by the schema.
+
+    All errors are found before any is told, which would take half a minute for a long list of nothing else. So they are
+    those in the beginning of each list, or the first one if there are none.
+    """
+    try:
+        schema.validate(body)
+    except jsonschema_rs.ValidationError as first:
+        return list(schema.iter_errors(_shortened(body))) or [first]
+    return []
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value[:MOST_ENTRIES]] if isinstance(value, list) else value
 
 
 def _of_identifiers(asked: dict, body: dict) -> Iterator[tuple[str, str]]:

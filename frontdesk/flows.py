@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from app.contract import Contract
-from frontdesk import forms, store
+from frontdesk import forms, reading, store
 from frontdesk.partner import Partner
 from frontdesk.store import Customer, Exchange
 
@@ -61,10 +61,11 @@ class Desk:
     def unlink(self, customer: Customer, language: str) -> Exchange:
         """End the link to the membership, which stays in the program.
 
-        If the partner server does not know the membership (404), there is nothing left to be linked to.
+        If the partner server says that it does not know the membership, there is nothing left to be linked to. It says
+        so by 404 with a problem detail; a proxy that does not know the path answers 404 without one.
         """
         exchange = self._link(customer, customer.membership["providerMembershipId"], False, language)
-        if exchange.is_good or exchange.status == 404:
+        if exchange.is_good or (exchange.status == 404 and reading.problem(exchange)):
             customer.hold(None)
         return exchange
 

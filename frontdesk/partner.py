@@ -8,9 +8,8 @@ import time
 import urllib.parse
 
 import httpx
-import orjson
 
-from app.contract import JSON, Contract
+from app.contract import Contract
 from frontdesk import faults
 from frontdesk.store import Exchange
 
@@ -19,12 +18,20 @@ PATIENCE_SECONDS = 10.0
 LARGEST_ANSWER_BYTES = 2 * 1024 * 1024
 MASK = "•••"
 # The answer's header fields that say something of the operation; the others only fill the screen.
-TELLING_HEADERS = ("content-type", "content-language", "retry-after", "ratelimit", "www-authenticate", "x-request-id")
+TELLING_HEADERS = (
+    "Location",
+    "Content-Type",
+    "Content-Language",
+    "Retry-After",
+    "RateLimit",
+    "WWW-Authenticate",
+    "X-Request-Id",
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _NoAnswer(Exception):
-    """There was no answer to show; the text says why."""
+    """There was no answer, or no whole one; the text says why."""
 
 
 class Partner:
@@ -68,35 +75,35 @@ class Partner:
         )
         begun = time.monotonic()
         try:
-            exchange.status, exchange.headers, exchange.answer = self._send(exchange)
+            answered = self._send(exchange)
         except _NoAnswer as failure:
             exchange.failure = str(failure)
+        else:
+            exchange.answer, exchange.faults = self._text(answered), faults.of_encoding(answered)
         exchange.milliseconds = (time.monotonic() - begun) * 1000
-        if exchange.status == 200 and operation.answer:
+        if exchange.is_good and operation.answer:
             exchange.faults = faults.found(operation.answer, exchange)
         return exchange
 
-    def _send(self, exchange: Exchange) -> tuple[int, list[tuple[str, str]], str]:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": JSON, "Accept": "application/json, */*"}
-        if exchange.language:
-            headers["Accept-Language"] = exchange.language
-        request = self._client.build_request(
-            exchange.method, exchange.url, headers=headers, content=orjson.dumps(exchange.body)
-        )
+    def _send(self, exchange: Exchange) -> bytes:
+        """Send the request and return the body of the answer, whose status and header fields are noted as they come."""
+        headers = {"Authorization": f"Bearer {self._token}"} | exchange.sent_headers
+        request = self._client.build_request(exchange.method, exchange.url, headers=headers, content=exchange.sent_body)
         try:
-            answer, body = asyncio.run_coroutine_threadsafe(self._receive(request), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(self._receive(request, exchange), self._loop).result()
         except httpx.HTTPError as error:
             raise _NoAnswer(_why(error)) from None
-        told = [(name, self._masked(answer.headers[name])) for name in TELLING_HEADERS if name in answer.headers]
-        return answer.status_code, told, self._masked(body.decode("utf-8", "replace"))
 
-    async def _receive(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        """Send a request, and return the answer and its body, which both must be there in time."""
+    async def _receive(self, request: httpx.Request, exchange: Exchange) -> bytes:
+        """Return the body of the answer, all of which must be there in time."""
         answer = None
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 answer = await self._client.send(request, stream=True)
-                return answer, await _read(answer)
+                told = [name for name in TELLING_HEADERS if name in answer.headers]
+                exchange.headers = [(name.lower(), self._masked(answer.headers[name])) for name in told]
+                exchange.status = answer.status_code
+                return await _read(answer)
         except TimeoutError:
             late = "The loyalty system did not answer within" if answer is None else "The answer was not complete after"
             raise _NoAnswer(f"{late} {PATIENCE_SECONDS:.0f} seconds.") from None
@@ -104,15 +111,20 @@ class Partner:
             if answer:
                 await answer.aclose()
 
+    def _text(self, body: bytes) -> str:
+        r"""Return a body as text, with what is not UTF-8 as in `\xff`."""
+        return self._masked(body.decode("utf-8", "backslashreplace"))
+
     def _masked(self, text: str) -> str:
         """Return a text without the token, which a server that repeats its request may have put there."""
         return self._repeated.sub(MASK, text)
 
 
 def _spellings(token: str) -> re.Pattern[str]:
-    r"""Return what matches a token in any spelling that JSON has for it, such as `\u005f` for `_`, or JSON in JSON."""
+    r"""Return what matches a token in any spelling: of JSON (`\u005f` for `_`), URLs (`%5F`), UTF-16."""
     # As many backslashes as JSON in JSON in JSON has; without a limit, an answer of nothing else would take for ever.
-    return re.compile("".join(rf"\\{{0,7}}(?:{re.escape(sign)}|(?i:u{ord(sign):04x}))" for sign in token))
+    signs = (rf"{re.escape(sign)}|(?i:u{ord(sign):04x}|%(?:25){{0,3}}{ord(sign):02x})" for sign in token)
+    return re.compile("".join(rf"[\\\0]{{0,7}}(?:{spellings})" for spellings in signs))
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -1,5 +1,6 @@
 """What was sent and answered, in a form that people can read."""
 
+import email.utils
 import http
 import http.client
 import json
@@ -10,10 +11,12 @@ from typing import Any
 
 import orjson
 
-from app.contract import JSON
 from frontdesk import forms
+from frontdesk.partner import TELLING_HEADERS
 from frontdesk.store import Exchange
 
+# Of a body, so many characters at most are shown: a page shows several, and no one reads on from there.
+LONGEST_SHOWN = 50_000
 TOKEN_VARIABLE = "LOYALTY_TOKEN"  # noqa: S105 (the name of a variable)
 _DONE = {
     forms.ENROLL: "The enrollment was accepted.",
@@ -59,16 +62,17 @@ def alert(exchange: Exchange) -> Alert | None:
     if exchange.is_good:
         return None
     if exchange.failure is not None:
-        return Alert("No answer from the loyalty system", exchange.failure)
+        which = "answer" if exchange.status is None else "whole answer"
+        return Alert(f"No {which} from the loyalty system", exchange.failure)
     if exchange.status == 200:
         detail = (
             "The loyalty system answered with something that the contract does not allow. Nothing was changed here."
         )
-        return Alert("The answer breaks the contract", detail, faults=[(at, what) for at, what in exchange.faults])
+        return Alert("The answer breaks the contract", detail, faults=exchange.faults)
     told = problem(exchange)
     if told is None:
         detail = f"It has status {exchange.status}, and is no problem detail as the contract asks for."
-        return Alert("The answer breaks the contract", detail, _advice(exchange))
+        return Alert("The answer breaks the contract", detail, _advice(exchange), faults=exchange.faults)
     return Alert(
         _text(told, "title") or f"Status {exchange.status}",
         _text(told, "detail"),
@@ -86,12 +90,25 @@ def done(exchange: Exchange) -> str:
 
 
 def _advice(exchange: Exchange) -> str:
-    wait = dict(exchange.headers).get("retry-after", "")
+    headers = dict(exchange.headers)
     if exchange.status == http.HTTPStatus.UNAUTHORIZED:
         return f"Start the front desk with a token that the loyalty system knows: --token, or {TOKEN_VARIABLE}."
     if exchange.status == http.HTTPStatus.TOO_MANY_REQUESTS:
-        return f"Wait {wait} seconds before you try again." if wait.isdigit() else "Wait before you try again."
+        return " ".join(["Wait", *_how_long(headers.get("retry-after", "")), "before you try again."])
+    if exchange.status in range(300, 400) and "location" in headers:
+        return f"It leads to {headers['location']}, where the front desk does not go: the contract has no redirects."
     return ""
+
+
+def _how_long(wait: str) -> list[str]:
+    """Return a Retry-After, which has seconds or a date, in words; none if it has something else."""
+    if wait.isdecimal():
+        return [f"{wait} second{'' if wait == '1' else 's'}"]
+    try:
+        email.utils.parsedate_to_datetime(wait)
+    except ValueError:
+        return []
+    return [f"until {wait}"]
 
 
 def problem(exchange: Exchange) -> dict | None:
@@ -121,21 +138,45 @@ def _text(node: Mapping[str, Any], name: str) -> str:
 
 def request_head(exchange: Exchange) -> str:
     """Return the request line and header fields as sent, but for the token."""
-    language = [f"Accept-Language: {exchange.language}"] if exchange.language else []
-    first = f"{exchange.method} {exchange.url}"
-    return "\n".join([first, f"Authorization: Bearer ${TOKEN_VARIABLE}", f"Content-Type: {JSON}", *language])
+    fields = {"Authorization": f"Bearer ${TOKEN_VARIABLE}"} | exchange.sent_headers
+    return "\n".join([f"{exchange.method} {exchange.url}", *_lines(fields)])
 
 
 def answer_head(exchange: Exchange) -> str:
     """Return the status and the header fields that say something of the operation."""
-    fields = (f"{'-'.join(part.title() for part in name.split('-'))}: {value}" for name, value in exchange.headers)
-    return "\n".join([f"{exchange.status} {http.client.responses.get(exchange.status or 0, '')}".strip(), *fields])
+    first = f"{exchange.status} {http.client.responses.get(exchange.status or 0, '')}".strip()
+    came = dict(exchange.headers)
+    fields = {name: came[name.lower()] for name in TELLING_HEADERS if name.lower() in came}
+    return "\n".join([first, *_lines(fields)])
 
 
-def pretty(text: str) -> str:
-    """Return a JSON text with a line for each member; any other text as it is."""
-    body = _parsed(text)
-    return text if body is None else indented(body)
+def _lines(fields: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in fields.items()]
+
+
+def shown(text: str) -> str:
+    """Return a JSON text with a line for each member; any other, and one that would not stay the same, as it is.
+
+    Of one that is very long, only the beginning is returned, as it is.
+    """
+    if len(text) > LONGEST_SHOWN:
+        return text[:LONGEST_SHOWN]
+    try:
+        return indented(json.loads(text, object_pairs_hook=_distinct, parse_float=_exact, parse_constant=_exact))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(members)) < len(members):
+        raise ValueError("a name stands twice")
+    return dict(members)
+
+
+def _exact(text: str) -> float:
+    if repr(float(text)) != text:
+        raise ValueError("a number would be written otherwise")
+    return float(text)
 
 
 def indented(body: Any) -> str:
@@ -145,10 +186,9 @@ def indented(body: Any) -> str:
 
 def curl(exchange: Exchange) -> str:
     """Return a command that sends the request again, with the token in a variable of the shell."""
-    language = ["-H", f"Accept-Language: {exchange.language}"] if exchange.language else []
-    words = ["-X", exchange.method, exchange.url, "-H", f"Content-Type: {JSON}", *language]
-    body = ["-d", json.dumps(exchange.body, ensure_ascii=False)]
-    return f'curl -sS -H "Authorization: Bearer ${TOKEN_VARIABLE}" {shlex.join([*words, *body])}'
+    fields = [word for line in _lines(exchange.sent_headers) for word in ("-H", line)]
+    words = ["-X", exchange.method, exchange.url, *fields, "-d", exchange.sent_body]
+    return f'curl -sS -H "Authorization: Bearer ${TOKEN_VARIABLE}" {shlex.join(words)}'
 
 
 def _parsed(text: str) -> Any:

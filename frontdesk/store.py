@@ -4,7 +4,10 @@ import datetime
 import pathlib
 import uuid
 
+import orjson
 import peewee
+
+from app.contract import JSON
 
 # Of what was sent and answered, the newest so many are kept.
 EXCHANGES_KEPT = 500
@@ -62,10 +65,10 @@ class Exchange(Table):
         sent_at: in UTC.
         milliseconds: until the answer was there, or was given up.
         status: of the answer; None if there was none.
-        headers: of the answer, as (name, value).
-        answer: the body of the answer as text.
-        failure: why there was no answer, in a sentence for people.
-        faults: where and how the body of a 200 breaks the contract, as (JSON pointer, what is wrong).
+        headers: of the answer, as (name in small letters, value).
+        answer: the body of the answer as text; what is not UTF-8 in it stands as in "\\xff".
+        failure: why there was no answer, or no whole one, in a sentence for people.
+        faults: where and how the answer breaks the contract, as (JSON pointer, what is wrong).
     """
 
     id = peewee.AutoField()
@@ -88,6 +91,17 @@ class Exchange(Table):
     def is_good(self) -> bool:
         """Whether the answer is a 200 that keeps the contract."""
         return self.status == 200 and not self.faults and self.failure is None
+
+    @property
+    def sent_headers(self) -> dict[str, str]:
+        """The header fields of the request, but for the token and what every HTTP client adds."""
+        language = {"Accept-Language": self.language} if self.language else {}
+        return {"Accept": f"{JSON}, */*", "Content-Type": JSON} | language
+
+    @property
+    def sent_body(self) -> str:
+        """The body of the request as it was sent."""
+        return orjson.dumps(self.body).decode()
 
     def keep(self, customer: Customer | None) -> None:
         """Save it, and drop what is too old to keep."""

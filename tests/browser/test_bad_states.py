@@ -1,8 +1,10 @@
 """What staff see when the loyalty system is away, refuses, waits, breaks, or finds fault with a field."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.screens import Screen
 from tests.frontdesk import desks
@@ -27,6 +29,14 @@ def problem(name: str, status: int, title: str, detail: str, **further: object) 
     return {"type": PROBLEM + name, "status": status, "title": title, "detail": detail} | further
 
 
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desks.Desk]:
+    """A front desk before a server that is not there."""
+    folder = tmp_path_factory.mktemp("away")
+    with desks.frontdesk(folder, f"http://127.0.0.1:{free_port()}", "--port", str(free_port())) as desk:
+        yield desk
+
+
 def create(shown: Screen, **details: str) -> None:
     """Create a customer without a membership."""
     page = shown.page
@@ -38,62 +48,99 @@ def create(shown: Screen, **details: str) -> None:
     shown.waits_for("not enrolled")
 
 
-@pytest.fixture
-def profile(open_screen, scripted_desk, partner, size, scheme) -> Screen:
-    """The profile of a customer with a membership, whose every field is filled."""
+BAD_ANSWERS = [
+    (
+        401,
+        problem("core/unauthorized", 401, "Unauthorized", "The bearer token is missing, unknown or expired."),
+        {},
+        "Start the front desk with a token",
+    ),
+    (
+        429,
+        problem("core/too-many-requests", 429, "Too many requests", "The server is busy."),
+        {"Retry_After": "30"},
+        "Wait 30 seconds",
+    ),
+    (
+        500,
+        problem("core/internal-server-error", 500, "Internal server error", "Something went wrong."),
+        {},
+        "Something went wrong.",
+    ),
+    (502, b"<html><h1>502 Bad Gateway</h1></html>", {}, "It has status 502, and is no problem detail"),
+    (302, b"", {"Location": f"https://login.example.com/{'realm/' * 20}"}, "It leads to https://login.example.com"),
+    (200, {"memberships": [MEMBERSHIP | {"points": "many", "tier": 3}]}, {}, '"many" is not of type "integer"'),
+    (200, b'{"memberships": [{"tier": "\xe9toile"}]}', {}, "The body is not UTF-8"),
+    (200, b'{"memberships": [' + b'"",' * 50_000 + b"0]}", {}, "there are more"),
+]
+
+
+def test_answers_that_are_bad(open_screen, scripted_desk, partner, size, scheme):
     partner.always(200, {"membership": MEMBERSHIP})
     shown = open_screen(scripted_desk.url, size, scheme)
     create(shown)
     shown.page.get_by_role("button", name="Enroll").click()
     shown.shows("6006636052853118", "0-before")
-    return shown
+    for number, (status, body, headers, told) in enumerate(BAD_ANSWERS, start=1):
+        partner.always(status, body, **headers)
+        shown.page.get_by_role("button", name="Refresh").click()
+        shown.shows(told, f"{number}-{status}")
+        expect(shown.page.locator(".membership")).to_contain_text("6006636052853118")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "headers", "told"),
-    [
-        (
-            401,
-            problem("core/unauthorized", 401, "Unauthorized", "The bearer token is missing, unknown or expired."),
-            {},
-            "Start the front desk with a token",
-        ),
-        (
-            429,
-            problem("core/too-many-requests", 429, "Too many requests", "The server is busy."),
-            {"Retry_After": "30"},
-            "Wait 30 seconds",
-        ),
-        (
-            500,
-            problem("core/internal-server-error", 500, "Internal server error", "Something went wrong."),
-            {},
-            "Something went wrong.",
-        ),
-        (502, b"<html><h1>502 Bad Gateway</h1></html>", {}, "is no problem detail"),
-        (200, {"memberships": [MEMBERSHIP | {"points": "many", "tier": 3}]}, {}, "breaks the contract"),
-    ],
-    ids=["401", "429", "500", "502", "broken"],
-)
-def test_an_answer_that_is_bad(profile, partner, status, body, headers, told):
-    partner.always(status, body, **headers)
-    profile.page.get_by_role("button", name="Refresh").click()
-    profile.shows(told, "1")
-    profile.waits_for("6006636052853118")
+def test_statuses_that_need_a_word(open_screen, scripted_desk, partner, size, scheme):
+    partner.always(200, {"membership": {"providerMembershipId": "m-1", "status": "pending"}})
+    shown = open_screen(scripted_desk.url, size, scheme)
+    create(shown)
+    shown.page.get_by_role("button", name="Enroll").click()
+    shown.shows("The enrollment waits for confirmation.", "1-pending")
+    told = MEMBERSHIP | {"providerMembershipId": "m-1", "expiresAt": "2024-01-31T23:59:59Z"}
+    for number, (status, words) in enumerate((("canceled", "has expired"), ("declined", "has declined")), start=2):
+        partner.always(200, {"memberships": [told | {"status": status}]})
+        shown.page.get_by_role("button", name="Refresh").click()
+        shown.shows(words, f"{number}-{status}")
 
 
-def test_a_server_that_is_away(open_screen, tmp_path, size, scheme):
-    with desks.frontdesk(tmp_path, f"http://127.0.0.1:{free_port()}", "--port", str(free_port())) as desk:
-        shown = open_screen(desk.url, size, scheme)
-        page = shown.page
-        page.goto("/customers/new")
-        page.get_by_label("Last name").fill("Lovelace")
-        page.get_by_label("Email").fill("ada@example.com")
-        page.get_by_role("button", name="Next").click()
-        shown.shows("cannot be reached", "1-matches")
-        page.get_by_role("button", name="Confirm").click()
-        page.get_by_role("button", name="Enroll").click()
-        shown.shows("cannot be reached", "2-profile")
+def test_many_matches_with_names_of_all_kinds(open_screen, scripted_desk, partner, size, scheme):
+    names = [("محمد", "الخطيب"), ("Maximiliane", "von Hohenlohe-Langenburg und " * 4), ("X", "Donaudampfschiff" * 7)]
+    members = [
+        {
+            "firstName": first,
+            "lastName": last,
+            "address": {"city": "القاهرة"},
+            "membership": MEMBERSHIP | {"providerMembershipId": f"m-{number}"},
+        }
+        for number, (first, last) in enumerate([*names, *[("John", "Smith")] * 17])
+    ]
+    partner.always(200, {"members": members})
+    shown = open_screen(scripted_desk.url, size, scheme)
+    page = shown.page
+    page.goto("/customers/new")
+    page.get_by_label("Last name").fill("الخطيب")
+    page.get_by_label("Email").fill("m@example.com")
+    page.get_by_role("button", name="Next").click()
+    shown.shows("Select from the matched results (20)", "1-matches")
+    expect(page.get_by_role("button", name="Confirm")).to_be_in_viewport(ratio=1)
+    page.locator("[name=choice]").first.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowDown")
+        label, buttons = page.locator(".choice:has(:focus)").bounding_box(), page.locator(".actions").bounding_box()
+        assert label["y"] >= 0, "what has the focus is in sight"
+        assert label["y"] + label["height"] <= buttons["y"], "and not under the buttons"
+
+
+def test_a_server_that_is_away(open_screen, away, size, scheme):
+    shown = open_screen(away.url, size, scheme)
+    page = shown.page
+    page.goto("/customers/new")
+    page.get_by_label("Last name").fill("Lovelace")
+    page.get_by_label("Email").fill("ada@example.com")
+    page.get_by_role("button", name="Next").click()
+    shown.shows("No answer from the loyalty system", "1-matches")
+    page.get_by_role("button", name="Confirm").click()
+    shown.waits_for("not enrolled")
+    page.get_by_role("button", name="Enroll").click()
+    shown.shows("No answer from the loyalty system", "2-profile")
 
 
 def test_field_errors(open_screen, scripted_desk, partner, size, scheme):

@@ -42,9 +42,9 @@ def problem(name: str, status: int, **further: object) -> dict:
         (500, b"", {}, "It has status 500, and is no problem detail"),
         (302, b"", {"Location": "http://127.0.0.1:1/"}, "It has status 302, and is no problem detail"),
         (201, {"memberships": [MEMBERSHIP]}, {}, "It has status 201, and is no problem detail"),
-        (200, b"no JSON", {}, "The body is no JSON."),
-        (200, b'{"memberships": [\xff]}', {}, "The body is no JSON."),
-        (200, b"[" * 100_000, {}, "The body is no JSON."),
+        (200, b"no JSON", {}, "The body is no JSON: "),
+        (200, b'{"memberships": [\xff]}', {}, "The body is not UTF-8 from byte 18 on."),
+        (200, b"[" * 100_000, {}, "The body is no JSON: "),
         (
             200,
             {"memberships": [MEMBERSHIP | {"points": "7"}]},
@@ -126,6 +126,31 @@ def test_an_unlink_that_is_answered_with_another_membership_ends_nothing(profile
     assert "Membership number 6006" in profile.text
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"<h1>404 Not Found</h1>"),
+        (404, {"message": "no such route"}),
+        (410, problem("core/gone", 410)),
+        (422, problem("core/unprocessable-entity", 422)),
+        (500, problem("core/internal-server-error", 500)),
+    ],
+    ids=["404 of a proxy", "404 of another kind", "410", "422", "500"],
+)
+def test_an_unlink_that_fails_leaves_the_membership(profile, partner, status, body):
+    partner.always(status, body)
+    profile.send("/unlink")
+    assert profile.alert
+    assert "Membership number 6006" in profile.text
+
+
+def test_an_unlink_of_what_the_loyalty_system_does_not_know_ends_the_link(profile, partner):
+    partner.always(404, problem("core/not-found", 404))
+    profile.send("/unlink")
+    assert "Title of core/not-found" in profile.alert
+    assert "The customer is not enrolled in the loyalty program." in profile.text
+
+
 def test_what_a_server_answers_is_text_and_never_markup(profile, partner):
     name = "<script>alert(1)</script>"
     found = {"lastName": name, "membership": MEMBERSHIP | {"deeplinkUrl": "javascript:alert(1)"}}
@@ -148,18 +173,18 @@ def test_a_server_that_is_away_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sent", "pause", "told"),
+    ("sent", "pause", "status", "told"),
     [
-        (b"", 0, "broke the connection off"),
-        (b"220 mail.example.com ESMTP\r\n", 0, "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 3 * 1024 * 1024, 0, "longer than 2 MiB"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone", 0, "compressed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 100, 0.12, "not complete after 10 seconds"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 10, 0.3, "did not answer within 10 seconds"),
+        (b"", 0, "No answer", "broke the connection off"),
+        (b"220 mail.example.com ESMTP\r\n", 0, "No answer", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 3 * 1024 * 1024, 0, "200", "longer than 2 MiB"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone", 0, "200", "compressed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 100, 0.12, "200", "not complete after 10 seconds"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 10, 0.3, "No answer", "did not answer within 10 seconds"),
     ],
     ids=["nothing", "another protocol", "without end", "not compressed", "slow", "slow from the start"],
 )
-def test_what_is_no_answer_is_told(tmp_path, sent, pause, told):
+def test_what_is_no_answer_is_told(tmp_path, sent, pause, status, told):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=send, args=(listening, sent, pause))
         thread.start()
@@ -168,7 +193,9 @@ def test_what_is_no_answer_is_told(tmp_path, sent, pause, told):
             reader = desk.reader().create(lastName="Lovelace").send("/enroll")
         thread.join()
     assert told in reader.alert
-    [milliseconds] = re.findall(r"No answer Enroll a customer (\d+) ms", reader.text)
+    assert ("No whole answer from the loyalty system" in reader.alert) == (status == "200")
+    assert ("Answer 200 OK" in reader.text) == (status == "200")
+    [milliseconds] = re.findall(rf"{status} Enroll a customer (\d+) ms", reader.text)
     assert int(milliseconds) < 15_000
 
 

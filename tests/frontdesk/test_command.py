@@ -81,6 +81,20 @@ def test_customers_are_kept_in_a_file(tmp_path):
         assert "Unfinished" not in reader.text
 
 
+def test_a_customer_who_was_not_finished_is_forgotten_at_the_next_start_and_cannot_be_read_from_the_file(tmp_path):
+    store = tmp_path / "desk.db"
+    words = ("--port", str(free_port()), "--store", str(store))
+    with desks.frontdesk(tmp_path, NOWHERE, *words) as desk:
+        desk.reader().create(lastName="Lovelace")
+        reader = desk.reader().open("/customers/new").send("/customers", lastName="Unfinished", email="u@example.com")
+        path = reader.page.url.path
+    assert store.read_bytes().count(b"Unfinished") == 2, "as a customer, and in the search"
+    with desks.frontdesk(tmp_path, NOWHERE, *words) as desk:
+        assert desk.reader().client.get(path).status_code == 404
+    assert b"Unfinished" not in store.read_bytes()
+    assert b"Lovelace" in store.read_bytes()
+
+
 def test_a_file_that_is_no_store_is_refused_and_left_alone(loyalty, tmp_path):
     (tmp_path / "notes.txt").write_text("no database" * 100)
     words = ("frontdesk", "--base-url", NOWHERE, "--token", "t", "--store")

@@ -131,6 +131,20 @@ def test_too_little_to_search_by_is_told_and_asks_nothing(reader):
     assert "The customer is not enrolled" in reader.send("/link", choice="").text
 
 
+def test_blanks_around_what_is_entered_are_neither_sent_nor_kept(scripted, partner):
+    partner.always(200, {"members": []})
+    scripted.open("/customers/new").send(
+        "/customers", email=" ada@example.com\t", lastName="\u00a0Ada  Lovelace ", city=" "
+    )
+    [(_, _, body)] = partner.requests
+    assert body["memberFilter"] == {"email": "ada@example.com", "lastName": "Ada  Lovelace"}
+    scripted.send("/link", choice="")
+    assert "Email ada@example.com" in scripted.text
+    assert "City" not in scripted.text
+    edit = re.search(r'href="([^"]+/details)"', scripted.page.text)
+    assert 'value="ada@example.com"' in scripted.open(edit[1]).page.text
+
+
 def test_the_language_of_the_browser_is_passed_on(reader, guest):
     reader.client.headers["Accept-Language"] = "de-AT, de;q=0.9"
     reader.open("/customers/new").send("/customers", **guest | {"email": "no address"})

@@ -116,9 +116,23 @@ def test_the_token_is_in_no_page_no_file_and_no_log(tmp_path, partner):
         pages = [reader.page.text, *(reader.open(address).page.text for address in addresses)]
     assert partner.requests[-1][1]["Authorization"] == f"Bearer {desks.TOKEN}"
     assert len(pages) > 5
+    assert "WWW-Authenticate: Bearer realm=&#34;•••&#34;" in pages[0]
     assert [page for page in pages if desks.TOKEN in page] == []
     assert desks.TOKEN.encode() not in store.read_bytes()
     assert desks.TOKEN not in desk.log.read_text()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_gets_no_token_that_is_for_this_machine(tmp_path, partner, variable):
+    partner.always(200, {"members": []})
+    words = (partner.url, "--port", str(free_port()))
+    with (
+        desks.partner() as proxy,
+        desks.frontdesk(tmp_path, *words, **{variable: proxy.url, "NO_PROXY": "", "no_proxy": ""}) as desk,
+    ):
+        desk.reader().open("/customers/new").send("/customers", email="ada@example.com", lastName="Lovelace")
+    assert proxy.requests == []
+    assert partner.requests[0][1]["Authorization"] == f"Bearer {desks.TOKEN}"
 
 
 def test_a_large_form_is_refused(scripted):
@@ -130,4 +144,5 @@ def test_a_large_form_is_refused(scripted):
 def test_what_is_not_there_is_a_page_that_says_so(desk, path):
     answer = httpx.get(desk.url + path)
     assert answer.status_code == 404
+    assert "The front desk has no such" in answer.text
     assert "To the customers" in answer.text

@@ -15,7 +15,7 @@ from app.cli.certify import command as certify
 from app.cli.frontdesk import command as front_desk
 from app.settings import Settings, variable
 from certify import requirements
-from frontdesk import partner, store
+from frontdesk import partner, reading, store
 from models import backend
 from tests.meta.documents import ROOT, Reader, blocks
 from tests.support import HOTEL, PROBLEM, SEARCH, Server
@@ -97,6 +97,7 @@ def test_the_limits_of_the_front_desk_are_those_of_the_code():
     assert f"within {partner.PATIENCE_SECONDS:.0f} seconds" in text
     assert f"more than {partner.LARGEST_ANSWER_BYTES // 1024**2} MiB" in text
     assert f"newest {store.EXCHANGES_KEPT} exchanges" in text
+    assert f"more than {reading.LONGEST_SHOWN:,} characters" in text
 
 
 def test_the_options_of_the_front_desk_are_documented():
