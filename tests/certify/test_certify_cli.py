@@ -1,10 +1,13 @@
 """`loyalty certify` from outside: our own server passes, and the exit code says what became of others."""
 
+import copy
 import dataclasses
 import json
 import re
+import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,12 +15,14 @@ import yaml
 from app import contract
 from certify import client
 from certify.play import Options
+from certify.report import Report
+from certify.requirements import Flow
 from certify.run import CannotJudge, certify_server
 from certify.specification import Specification
 from models import database, programs, tokens
 from models.clock import system_clock
 from tests import support
-from tests.certify.front import Answer, Call, answer, front
+from tests.certify.front import Answer, Call, answer, front, problem
 from tests.cli.commands import Loyalty
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +50,25 @@ def results(stdout: str, *wanted: str) -> set[str]:
     return {name for name, row in rows(stdout).items() if row["result"] in wanted}
 
 
+def judged(server: support.Server, *, absent: tuple[Flow, ...] = (), **options: Any) -> Report:
+    """The report of a run within this process, which takes less and where time can be shortened."""
+    return certify_server(Options(server.url, server.token, absent=absent), Specification(absent=absent), **options)
+
+
+def certified_rows(report: Report) -> dict[str, dict]:
+    """The requirements of a report by name."""
+    return {row["name"]: row for row in report.as_dict()["requirements"]}
+
+
+def certified(server: support.Server, **options: Any) -> dict[str, dict]:
+    """The requirements of such a run by name."""
+    return certified_rows(judged(server, **options))
+
+
+def with_result(report: Report, *wanted: str) -> set[str]:
+    return {row.requirement.name for row in report.rows if row.result in wanted}
+
+
 def second_program() -> str:
     """Put the hotel into the default program, another one into a second, and return a second token for both."""
     with database.session():
@@ -57,7 +81,7 @@ def second_program() -> str:
 def test_our_own_server_passes_strictly(loyalty, server):
     second = second_program()
     languages = [word for tag in ("cs", "de", "en", "es", "fr") for word in ("--language", tag)]
-    words = ("--strict", "--time-budget", "10", "--other-enterprise", OTHER_HOTEL, "--without", "checkout", *languages)
+    words = ("--strict", "--time-budget", "6", "--other-enterprise", OTHER_HOTEL, "--without", "checkout", *languages)
     done = certify(loyalty, server, *words, "--json", LOYALTY_SECOND_TOKEN=second)
     assert results(done.stdout, "failed", "advice", "not judged") == set(), done.stdout
     assert done.code == 0
@@ -98,21 +122,21 @@ def no_link(call: Call) -> Answer:
 
 
 @on_sqlite
-def test_a_miss_of_what_mews_publishes_is_a_failure(loyalty, server):
+def test_a_miss_of_what_mews_publishes_is_a_failure(server):
     with front(server, created) as spoilt:
-        done = certify(loyalty, spoilt, *QUICK, "--json")
-    assert (done.code, results(done.stdout, "failed")) == (1, {"enroll-answers-200"}), done.stdout
-    finding = rows(done.stdout)["enroll-answers-200"]["findings"][0]
+        report = judged(spoilt)
+    assert (report.exit_code, with_result(report, "failed")) == (1, {"enroll-answers-200"})
+    finding = certified_rows(report)["enroll-answers-200"]["findings"][0]
     assert finding["told"] == "The status is 201, and not 200."
     assert contract.load().node(contract._steps(finding["spec"]))
 
 
 @on_sqlite
-@pytest.mark.parametrize(("words", "result", "code"), [((), "advice", 0), (("--strict",), "failed", 1)])
-def test_a_miss_of_our_reading_is_advice_unless_strict(words, result, code, loyalty, server):
+@pytest.mark.parametrize(("strict", "result", "code"), [(False, "advice", 0), (True, "failed", 1)])
+def test_a_miss_of_our_reading_is_advice_unless_strict(strict, result, code, server):
     with front(server, no_challenge) as spoilt:
-        done = certify(loyalty, spoilt, *QUICK, *words, "--json")
-    assert (done.code, results(done.stdout, result)) == (code, {"authentication-refusal-has-a-challenge"}), done.stdout
+        report = judged(spoilt, strict=strict)
+    assert (report.exit_code, with_result(report, result)) == (code, {"authentication-refusal-has-a-challenge"})
 
 
 @on_sqlite
@@ -121,24 +145,37 @@ def test_what_the_spec_of_mews_settles_binds_with_it(loyalty, server, tmp_path):
     (tmp_path / "mews.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     wrapped = {f"{flow}-answer-follows-spec" for flow in ("search", "enroll", "list", "link")}
     with front(server, unwrapped) as spoilt:
-        without = certify(loyalty, spoilt, *QUICK, "--json")
+        without = judged(spoilt)
         with_file = certify(loyalty, spoilt, *QUICK, "--json", "--spec", "mews.yaml")
-    assert (without.code, results(without.stdout, "advice")) == (0, wrapped), without.stdout
+    assert (without.exit_code, with_result(without, "advice")) == (0, wrapped)
     assert (with_file.code, results(with_file.stdout, "failed")) == (1, wrapped), with_file.stdout
     assert json.loads(with_file.stdout)["spec"]["title"] == "The file that Mews gave 2027.01.01"
+
+
+@on_sqlite
+def test_what_could_not_be_judged_has_an_exit_code_of_its_own(loyalty, server, tmp_path):
+    document = copy.deepcopy(contract.load().document)
+    listed = document["components"]["schemas"]["listMembershipsRequest"]["properties"]["providerMembershipIds"]
+    listed["items"] = {"type": "string", "pattern": "^member-"}  # which is the shape of nobody's here
+    (tmp_path / "narrow.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    done = certify(loyalty, server, *QUICK, "--json", "--spec", "narrow.yaml")
+    assert results(done.stdout, "failed", "advice") == set(), done.stdout
+    unseen = rows(done.stdout)["list-returns-membership"]
+    assert (unseen["result"], done.code) == ("not judged", 2)
+    assert unseen["why"] == "The request that the kit has for list is not allowed by this spec."
 
 
 @on_sqlite
 def test_what_was_declared_absent_must_be_absent(loyalty, server):
     with front(server, no_link) as lean:
         absent = certify(loyalty, lean, *QUICK, "--strict", "--without", "link", "--json")
-        missed = certify(loyalty, lean, *QUICK, "--json")
+        missed = certified(lean)
     assert (absent.code, results(absent.stdout, "failed", "advice", "not judged")) == (0, set())
     assert rows(absent.stdout)["absent-feature-is-not-served"]["result"] == "passed"
     assert rows(absent.stdout)["link-links-membership"]["result"] == "skipped"
-    assert rows(missed.stdout)["link-links-membership"]["result"] == "failed"
-    present = certify(loyalty, server, *QUICK, "--strict", "--without", "link", "--json")
-    assert (present.code, results(present.stdout, "failed")) == (1, {"absent-feature-is-not-served"})
+    assert missed["link-links-membership"]["result"] == "failed"
+    present = judged(server, absent=(Flow.LINK,), strict=True)
+    assert (present.exit_code, with_result(present, "failed")) == (1, {"absent-feature-is-not-served"})
 
 
 @on_sqlite
@@ -153,7 +190,7 @@ def test_a_spec_may_lack_what_was_declared_absent(loyalty, server, tmp_path):
 
 
 @on_sqlite
-def test_whoever_asks_to_wait_is_waited_for(loyalty, server):
+def test_whoever_asks_to_wait_is_waited_for(server):
     def put_off(call: Call) -> Answer:
         call.memory["count"] = call.memory.get("count", 0) + 1
         if call.memory["count"] % 50 != 3:
@@ -163,8 +200,27 @@ def test_whoever_asks_to_wait_is_waited_for(loyalty, server):
         return busy.with_header("Retry-After", "1")
 
     with front(server, put_off) as busy:
-        done = certify(loyalty, busy, *QUICK, "--json")
-    assert results(done.stdout, "failed", "advice", "not judged") == set(), done.stdout
+        assert with_result(judged(busy), "failed", "advice", "not judged") == set()
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", [support.ENROLL, support.LIST])
+def test_to_put_off_what_comes_at_once_is_no_fault(name, server):
+    """Whoever is alone is served, so that no wait comes to its end."""
+
+    def one_at_a_time(call: Call) -> Answer:
+        if not call.is_for(name) or call.memory.setdefault("alone", threading.Lock()).acquire(blocking=False):
+            try:
+                return call.forward()
+            finally:
+                if call.is_for(name):
+                    call.memory["alone"].release()
+        return problem(429, "core/too-many-requests", "Too many requests").with_header("Retry-After", "0")
+
+    with front(server, one_at_a_time) as busy:
+        report = judged(busy, strict=True)
+    assert report.statuses[429] > 0
+    assert with_result(report, "failed", "not judged") == set()
 
 
 CANNOT_JUDGE = {
@@ -186,8 +242,8 @@ CANNOT_JUDGE = {
 def test_what_cannot_be_judged_is_told_in_one_sentence(words, told, loyalty, tmp_path):
     (tmp_path / "x.yaml").write_text("openapi: 2.0\n", encoding="utf-8")
     done = loyalty("certify", *words, LOYALTY_TOKEN="loyalty_x")
-    assert (done.code, done.stdout) == (2, "")
-    assert told in loyalty.refused("certify", *words, LOYALTY_TOKEN="loyalty_x")
+    assert done.code == 2
+    assert told in done.refusal
 
 
 @on_sqlite
@@ -215,12 +271,6 @@ def test_a_server_that_goes_away_is_not_judged(loyalty, server):
     assert {one["status"] for one in server.list(left).json()["memberships"]} == {"enrolled"}
     assert told.code == json.loads(told.stdout)["exitCode"] == 2
     assert "Not judged to the end: " in (loyalty.folder / "x.html").read_text(encoding="utf-8")
-
-
-def certified(server: support.Server, **options: float) -> dict[str, dict]:
-    """The requirements of a report by name, as the kit finds them within this process, where time can be shortened."""
-    report = certify_server(Options(server.url, server.token), Specification(), **options)
-    return {row["name"]: row for row in report.as_dict()["requirements"]}
 
 
 @on_sqlite
@@ -262,10 +312,10 @@ def test_an_answer_without_end_is_given_up(endless, why, server, monkeypatch):
 @on_sqlite
 def test_a_wrong_base_path_is_nothing_to_judge_by(loyalty, server):
     words = ("certify", "--base-url", f"{server.url}/elsewhere", *QUICK)
-    told = loyalty.refused(*words, LOYALTY_TOKEN=server.token)
-    assert told.startswith("The server answers 404 to every operation below")
-    assert told.endswith("correct --base-url.")
-    assert loyalty(*words, LOYALTY_TOKEN=server.token).code == 2
+    done = loyalty(*words, LOYALTY_TOKEN=server.token)
+    assert done.code == 2
+    assert done.refusal.startswith("The server answers 404 to every operation below")
+    assert done.refusal.endswith("correct --base-url.")
 
 
 @on_sqlite
