@@ -144,22 +144,36 @@ def running_provider(database_url: str, log: pathlib.Path, *, other_hotel: str =
         yield Provider(server, second_token, other_hotel)
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def provider(
-    request: pytest.FixtureRequest, make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Provider]:
-    with running_provider(make_database(request.param), tmp_path_factory.mktemp("log") / "provider.log") as running:
-        yield running
+@pytest.fixture(scope="module")
+def start(
+    make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str, str], Provider]]:
+    """A function that runs a provider's server on a database of an engine, once for all tests."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def run(engine: str, other_hotel: str) -> Provider:
+            log = tmp_path_factory.mktemp("log") / "provider.log"
+            return stack.enter_context(running_provider(make_database(engine), log, other_hotel=other_hotel))
+
+        yield run
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def provider_of_one_program(
-    request: pytest.FixtureRequest, make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Provider]:
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """SQLite, unless a test names another."""
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture
+def provider(start: Callable[[str, str], Provider], engine: str) -> Provider:
+    return start(engine, OTHER_HOTEL)
+
+
+@pytest.fixture
+def provider_of_one_program(start: Callable[[str, str], Provider], engine: str) -> Provider:
     """Where any hotel is taken: generated requests name one at random."""
-    log = tmp_path_factory.mktemp("log") / "provider.log"
-    with running_provider(make_database(request.param), log, other_hotel="") as running:
-        yield running
+    return start(engine, "")
 
 
 def missed(report: Report) -> dict[str, list[str]]:
@@ -174,7 +188,7 @@ def looking_at(requirement: str) -> list[Scenario]:
     return named or [scenario for scenario in SCENARIOS if scenario.flow is flow]
 
 
-@pytest.mark.parametrize(("provider", "name"), ON_BOTH if SOAK else COMMON, indirect=["provider"])
+@pytest.mark.parametrize(("engine", "name"), ON_BOTH if SOAK else COMMON, indirect=["engine"])
 def test_a_seeded_fault_is_found_by_its_requirement(provider, name):
     seeded = FAULTS[name]
     with front(provider.server, seeded.fault) as spoilt:
@@ -188,7 +202,7 @@ def test_a_seeded_fault_is_found_by_its_requirement(provider, name):
 
 if SOAK:  # a minute each
 
-    @pytest.mark.parametrize("provider_of_one_program", ["sqlite", "postgres"], indirect=True)
+    @pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
     @pytest.mark.parametrize("name", [name for name in FAULTS if name not in BY_SCENARIOS])
     def test_a_fault_that_generated_requests_meet_is_found_by_its_requirement(provider_of_one_program, name):
         with front(provider_of_one_program.server, FAULTS[name].fault) as spoilt:
@@ -198,7 +212,7 @@ if SOAK:  # a minute each
 
 
 @pytest.mark.parametrize(
-    ("provider", "name"), WAYS if SOAK else [("sqlite", name) for name in COMMON_WAYS], indirect=["provider"]
+    ("engine", "name"), WAYS if SOAK else [("sqlite", name) for name in COMMON_WAYS], indirect=["engine"]
 )
 def test_what_the_contract_leaves_open_raises_no_alarm(provider, name):
     with front(provider.server, INNOCENTS[name]) as peculiar:
