@@ -71,7 +71,7 @@ spec-upgrade: $(INSTALLED) ## Put the contract in FILE=... in place, carry the c
 audit: $(INSTALLED) ## For every night: ask PyPI whether a locked package has a known vulnerability; it needs the network.
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock -r bench/requirements.lock
 
-soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades, all faulty servers for the kit, faults.
+soak: $(INSTALLED) ## The long runs: 2,000 Schemathesis examples per operation, 1,000 walks of the state machine, 8 upgrades, all faulty servers for the kit on both databases, faults.
 	SOAK=1 CONTRACT_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/contract tests/stateful tests/codegen/test_upgrade.py tests/certify tests/resilience
 
 bench: $(INSTALLED) ## Measure what requests cost here, on FastAPI with SQLAlchemy, and at the least; ARGS=--help tells more.

@@ -13,7 +13,9 @@ import anyio.from_thread
 import httpx
 
 from app import __version__
-from certify.exchange import Exchange, Masker
+from certify.exchange import Exchange
+from certify.masking import Masker
+from certify.wording import duration
 
 TIMEOUT_SECONDS = 15
 # Of an exchange as a whole: the limit above is of each read, and a server may send a byte at a time.
@@ -148,11 +150,11 @@ class Client:
         """
         sent = self._headers(authorization) | (headers or {})
         content = json.dumps(body, ensure_ascii=False).encode() if content is None else content
-        for _ in range(MOST_WAITS):
+        for waits_left in range(MOST_WAITS if patient else 0, -1, -1):
             answer = self._send(method, path, sent, content, body, shown)
             if observed:
                 self._observe(answer)
-            if answer.status != 429 or not patient or not self._has_waited(answer):
+            if answer.status != 429 or not waits_left or not self._has_waited(answer):
                 break
         return answer
 
@@ -181,9 +183,10 @@ class Client:
             {name: self._masker.text(value) for name, value in headers.items()},
             self._masker.sent(content),
             came.status_code,
-            self._masker.headers(came.headers),
+            self._masker.headers(came.headers, body),
             self._masker.came(arrived, body, shown),
             time.perf_counter() - began,
+            self._masker.content(content),
         )
         with self._lock:
             self.sent += 1
@@ -208,8 +211,10 @@ class Client:
     def _silence(
         self, error: Exception, method: str, path: str, headers: dict[str, str], content: bytes, seconds: float
     ) -> Exception:
-        why = self._masker.text(str(error)) or type(error).__name__
-        told = f"No whole answer came within {seconds:.1f} s ({why})."
+        # What broke HTTP stands in the texts of other errors, with whatever the server put there.
+        is_own = isinstance(error, _Endless | httpx.ConnectError)
+        why = (is_own and self._masker.text(str(error))) or type(error).__name__
+        told = f"No whole answer came within {duration(seconds)} ({why})."
         with self._lock:
             self.met_endless |= isinstance(error, _Endless)
             self.sent += 1
@@ -218,7 +223,8 @@ class Client:
                 return ServerAway(f"The server at {self.base_url} does not answer any more ({why}).")
         shown = {name: self._masker.text(value) for name, value in headers.items()}
         url = f"{self.base_url}{path}"
-        return Silence(told, Exchange(method, url, shown, self._masker.sent(content), 0, {}, told, seconds))
+        sent, again = self._masker.sent(content), self._masker.content(content)
+        return Silence(told, Exchange(method, url, shown, sent, 0, {}, told, seconds, again))
 
 
 def parsed(content: bytes) -> Any:

@@ -13,7 +13,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events
 
 from app import contract
-from certify import problems
+from certify import problems, requirements
+from certify.bounds import TIMEOUT_SECONDS, answers_read_in_time, in_time
 from certify.client import parsed
 from certify.exchange import Exchange
 from certify.guests import DOMAIN
@@ -35,7 +36,8 @@ JUDGES = {
     "unsupported_method": "generated-methods-refused",
     "max_response_time": "requests-are-answered-in-time",
 }
-TIMEOUT_SECONDS = 15
+# For the request that is on its way when the time is over, and for Schemathesis to look at its answer.
+GRACE_SECONDS = 30
 # The time alone ends the phases that draw at random.
 MOST_EXAMPLES = 100_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -59,14 +61,22 @@ def judge_generated(play: Play, seconds: float, seed: int, progress: Callable[[s
     schema = schemathesis.openapi.from_dict(_document(play.spec), config=_configuration(play, seconds, seed))
     absent = {(found.method, found.path) for flow in play.options.absent for found in play.spec.operations[flow]}
     judged = schema.exclude(lambda context: (context.operation.method.upper(), context.operation.path) in absent)
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    ends = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, answers_read_in_time():
         configuration.set_hypothesis_home_dir(folder)  # which is .hypothesis where the kit is called, otherwise
-        for event in schemathesis.engine.from_schema(judged).execute():
-            _take(event, play)
-            left = max(0, seconds - (time.monotonic() - began))
-            progress(f"Generated requests, {left:.0f} s left")
+        try:
+            for event in in_time(schemathesis.engine.from_schema(judged).execute(), ends + GRACE_SECONDS):
+                _take(event, play)
+                progress(f"Generated requests, {max(0, ends - time.monotonic()):.0f} s left")
+        except TimeoutError:
+            told = "The answer to a generated request did not come to its end."
+            play.judge.check("generated-no-server-error", False, told)
+            play.judge.break_off(_names(), told)
     configuration.set_hypothesis_home_dir(None)
+
+
+def _names() -> list[str]:
+    return [found.name for found in requirements.load().values() if found.flow is Flow.GENERATED]
 
 
 def _configuration(play: Play, seconds: float, seed: int) -> SchemathesisConfig:
@@ -153,7 +163,7 @@ def _take(event: Any, play: Play) -> None:
                 _judge(play, event.recorder, case_id, check)
     elif isinstance(event, events.FatalError | events.NonFatalError):
         error = event.exception if isinstance(event, events.FatalError) else event.value
-        play.judge.break_off(set(JUDGES.values()), f"Schemathesis stopped with {type(error).__name__}.")
+        play.judge.break_off(_names(), f"Schemathesis stopped with {type(error).__name__}.")
 
 
 def _look(play: Play, case: Any, interaction: Any) -> None:
@@ -218,7 +228,8 @@ def _exchange(play: Play, interaction: Any) -> Exchange:
         {name: play.masker.text(shown[name]) for name in kept if name in shown},
         play.masker.sent(sent),
         answer.status_code if answer else 0,
-        play.masker.headers(headers),
+        play.masker.headers(headers, parsed(sent)),
         play.masker.came(content, parsed(sent)),
         answer.elapsed if answer else 0,
+        play.masker.content(sent),
     )

@@ -7,8 +7,10 @@ from typing import Any
 from certify import problems
 from certify.client import Answer
 from certify.judge import Judge
+from certify.masking import Masker
 from certify.requirements import Flow
 from certify.specification import Specification
+from certify.wording import duration
 
 SLOWEST_SECONDS = 5
 # Of RFC 6901, section 6: percent-encoded where RFC 3986 asks for it in a fragment.
@@ -25,11 +27,13 @@ class Observer:
     Args:
         spec: the contract.
         judge: is told what was found.
+        masker: masks what is told of an answer.
     """
 
-    def __init__(self, spec: Specification, judge: Judge) -> None:
+    def __init__(self, spec: Specification, judge: Judge, masker: Masker) -> None:
         self._spec = spec
         self._judge = judge
+        self._masker = masker
         self._titles: dict[tuple[str, str], str] = {}
 
     def look(self, answer: Answer) -> None:
@@ -39,7 +43,7 @@ class Observer:
         if answer.is_success:
             looks += [self._success, self._stubs]
         if answer.status >= 400:
-            looks += [self._problem, _field_errors]
+            looks += [self._problem, self._field_errors]
         if answer.status == 401:
             looks += [_refusal]
         for look in looks:
@@ -49,7 +53,7 @@ class Observer:
     def _transport(self, answer: Answer) -> Iterator[Check]:
         seconds = answer.exchange.seconds
         yield "requests-are-answered", True, "", ""
-        yield "requests-are-answered-in-time", seconds <= SLOWEST_SECONDS, f"The answer took {seconds:.1f} s.", ""
+        yield "requests-are-answered-in-time", seconds <= SLOWEST_SECONDS, f"The answer took {duration(seconds)}.", ""
         redirected = 300 <= answer.status < 400
         yield "requests-are-not-redirected", not redirected, f"The answer is a redirect, {answer.status}.", ""
         yield "requests-meet-no-server-error", answer.status < 500, f"The answer is {answer.status}.", ""
@@ -60,7 +64,7 @@ class Observer:
             return
         yield f"{flow}-answers-200", answer.status == 200, f"The status is {answer.status}, and not 200.", ""
         shape, is_json = f"{flow}-answer-follows-spec", answer.media_type == "application/json"
-        yield shape, is_json, f"The media type is {answer.media_type or 'not told'}, and not application/json.", ""
+        yield shape, is_json, f"The media type is {self._media_type(answer)}, and not application/json.", ""
         faults = self._spec.faults(self._spec.operation(flow), answer.body)
         within = [fault for fault in faults if _is_in_membership(answer.body, fault.place)]
         yield shape, True, "", ""
@@ -81,7 +85,7 @@ class Observer:
         body, status = answer.body, answer.status
         told = f"The {status} is no JSON object with type, status and title."
         yield "errors-are-problem-details", problems.is_problem(body), told, ""
-        media = f"The media type is {answer.media_type or 'not told'}, and not {problems.MEDIA_TYPE}."
+        media = f"The media type is {self._media_type(answer)}, and not {problems.MEDIA_TYPE}."
         yield "errors-are-problem-json", answer.media_type == problems.MEDIA_TYPE, media, ""
         if not isinstance(body, dict):
             return
@@ -90,13 +94,38 @@ class Observer:
             yield "errors-tell-the-status", same, f"The problem tells another status than {status}.", ""
         if status in problems.TYPES and "type" in body:
             allowed = {problems.BASE + name for name in problems.TYPES[status]}
-            told = f"The type of a {status} is {_shown(body['type'])}, and none that Mews publishes for it."
+            told = f"The type of a {status} is {self._shown(body['type'])}, and none that Mews publishes for it."
             yield "errors-have-the-published-type", body["type"] in allowed, told, ""
         asked = answer.exchange.sent_headers.get("Accept-Language", "")
         title = self._titles.setdefault((asked, str(body.get("type"))), str(body.get("title")))
         if body.get("type") != "about:blank":
-            told = f"The type {_shown(body.get('type'))} has several titles."
+            told = f"The type {self._shown(body.get('type'))} has several titles."
             yield "errors-keep-their-title", title == str(body.get("title")), told, ""
+
+    def _field_errors(self, answer: Answer) -> Iterator[Check]:
+        if not isinstance(answer.body, dict) or "errors" not in answer.body:
+            return
+        listed = answer.body["errors"]
+        objects = isinstance(listed, list) and all(isinstance(error, dict) for error in listed)
+        yield "errors-of-fields-have-published-types", objects, "errors is no list of objects.", ""
+        for error in problems.errors(answer.body):
+            published = {problems.BASE + name for name in problems.FIELD_TYPES}
+            told = f"The type of an error is {self._shown(error.get('type'))}, and none that Mews publishes."
+            yield "errors-of-fields-have-published-types", error.get("type") in published, told, ""
+            pointer = error.get("pointer")
+            told = "An error of a field has no pointer."
+            yield "errors-of-fields-have-published-types", isinstance(pointer, str), told, ""
+            told = "An error's pointer is not in URI fragment form, such as #/customer/email."
+            if isinstance(pointer, str):
+                yield "errors-point-in-fragment-form", _POINTER.fullmatch(pointer) is not None, told, ""
+
+    def _media_type(self, answer: Answer) -> str:
+        return self._masker.words(answer.media_type) or "not told"
+
+    def _shown(self, uri: Any) -> str:
+        """Return a type that is a URI; what a server puts there otherwise may be anything."""
+        is_uri = isinstance(uri, str) and re.fullmatch(r"[a-z]+:[!-~]*", uri)
+        return self._masker.address(uri) if is_uri else "no URI"
 
 
 def _refusal(answer: Answer) -> Iterator[Check]:
@@ -106,24 +135,6 @@ def _refusal(answer: Answer) -> Iterator[Check]:
     challenge = answer.headers.get("WWW-Authenticate", "")
     told = "The 401 has no WWW-Authenticate with the scheme Bearer."
     yield "authentication-refusal-has-a-challenge", challenge.lower().startswith("bearer"), told, ""
-
-
-def _field_errors(answer: Answer) -> Iterator[Check]:
-    if not isinstance(answer.body, dict) or "errors" not in answer.body:
-        return
-    listed = answer.body["errors"]
-    objects = isinstance(listed, list) and all(isinstance(error, dict) for error in listed)
-    yield "errors-of-fields-have-published-types", objects, "errors is no list of objects.", ""
-    for error in problems.errors(answer.body):
-        published = {problems.BASE + name for name in problems.FIELD_TYPES}
-        told = f"The type of an error is {_shown(error.get('type'))}, and none that Mews publishes."
-        yield "errors-of-fields-have-published-types", error.get("type") in published, told, ""
-        pointer = error.get("pointer")
-        told = "An error of a field has no pointer."
-        yield "errors-of-fields-have-published-types", isinstance(pointer, str), told, ""
-        told = "An error's pointer is not in URI fragment form, such as #/customer/email."
-        if isinstance(pointer, str):
-            yield "errors-point-in-fragment-form", _POINTER.fullmatch(pointer) is not None, told, ""
 
 
 def memberships(node: Any) -> list[dict]:
@@ -148,8 +159,3 @@ def _is_in_membership(body: Any, place: tuple[str | int, ...]) -> bool:
         nodes.append(nodes[-1][step])
     # One that lacks its identifier has a number.
     return any(isinstance(node, dict) and node.keys() & {"providerMembershipId", "membershipNumber"} for node in nodes)
-
-
-def _shown(uri: Any) -> str:
-    """Return a type that is a URI as it is; what a server puts there otherwise may be anything."""
-    return uri if isinstance(uri, str) and re.fullmatch(r"[a-z]+:[!-~]*", uri) else "no URI"

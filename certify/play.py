@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from certify.client import Answer, Client, Silence
-from certify.exchange import Masker
 from certify.guests import Guests
 from certify.judge import Judge
+from certify.masking import Masker
 from certify.observers import memberships
 from certify.requirements import Flow
-from certify.specification import CARRIES, Specification
+from certify.specification import CARRIES, IDENTIFIERS, Specification
 
 # The hotel of the contract's examples: any will do where a program takes any.
 HOTEL = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-IDENTIFIERS = ("providerMembershipId", "membershipNumber")
 T = TypeVar("T")
 
 
@@ -129,15 +128,15 @@ class Play:
             raise BrokenOff(f"A request that must be served ({flow}) was answered with {answer.status}.")
         return answer
 
-    def enroll(self, guest: dict | None = None, **options: Any) -> Enrolled:
-        """Enroll a guest, a new one unless one is given.
+    def enroll(self, guest: dict | None = None, hotel: dict | None = None, **options: Any) -> Enrolled:
+        """Enroll a guest, a new one unless one is given, for the hotel that calls unless a field names another.
 
         Raises:
             BrokenOff: the answer has no membership, which is a finding.
         """
         guest = guest or self.guests.guest()
         self.masker.know(guest)
-        answer = self.serve(Flow.ENROLL, self.body(Flow.ENROLL, guest), **options)
+        answer = self.serve(Flow.ENROLL, self.body(Flow.ENROLL, guest) | (hotel or {}), **options)
         found = memberships(answer.body)
         told = f"The answer has {len(found)} objects with a providerMembershipId, and not one."
         if not self.check("enroll-creates-membership", len(found) == 1, told, answer):

@@ -8,6 +8,7 @@ import jinja2
 
 from certify.report import Report, Result
 from certify.requirements import DOCUMENTATION, Flow
+from certify.wording import counted, duration
 
 
 def write_html(report: Report, path: pathlib.Path) -> None:
@@ -43,6 +44,8 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["place"] = _place
+    environment.filters["duration"] = duration
+    environment.globals["counted"] = counted
     return environment
 
 

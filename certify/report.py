@@ -12,6 +12,7 @@ from certify.exchange import Exchange
 from certify.judge import Finding, Record
 from certify.play import Play
 from certify.requirements import Flow, Requirement
+from certify.wording import counted
 
 NO_OCCASION = "No answer gave occasion to look."
 
@@ -113,12 +114,14 @@ class Report:
         """What the exit code means, in one sentence."""
         if self.cut_short:
             return f"Not judged to the end: {self.cut_short}"
-        counts = self.counts()
-        if counts[Result.FAILED]:
-            return f"Not passed: {counts[Result.FAILED]} of {len(self.rows)} requirements are missed."
-        if counts[Result.NOT_JUDGED]:
-            return f"Not judged: {counts[Result.NOT_JUDGED]} of {len(self.rows)} requirements could not be looked at."
-        return f"Passed: {counts[Result.PASSED]} requirements are kept, with {counts[Result.ADVICE]} pieces of advice."
+        counts, all_of_them = self.counts(), len(self.rows)
+        if missed := counts[Result.FAILED]:
+            return f"Not passed: {missed} of {all_of_them} requirements {'is' if missed == 1 else 'are'} missed."
+        if unseen := counts[Result.NOT_JUDGED]:
+            return f"Not judged: {unseen} of {all_of_them} requirements could not be looked at."
+        advice = {0: "no advice", 1: "one piece of advice"}.get(counts[Result.ADVICE], "{} pieces of advice")
+        kept = counted(counts[Result.PASSED], "requirement is", "requirements are")
+        return f"Passed: {kept} kept, with {advice.format(counts[Result.ADVICE])}."
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""

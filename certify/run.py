@@ -3,16 +3,16 @@
 import datetime
 import importlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import httpx
 
 import certify.scenarios  # noqa: F401 (puts the scenarios into the list)
 from certify import requirements
 from certify.client import Client, ServerAway, Silence
-from certify.exchange import Masker
 from certify.guests import Guests
 from certify.judge import Judge
+from certify.masking import Masker
 from certify.observers import Observer
 from certify.play import BrokenOff, Options, Play
 from certify.report import Report
@@ -40,6 +40,7 @@ def certify_server(
     strict: bool = False,
     seed: int | None = None,
     progress: Progress = lambda _flow, _step, _steps: None,
+    scenarios: Collection[Scenario] = SCENARIOS,
 ) -> Report:
     """Play every scenario against a server and return what was found.
 
@@ -50,6 +51,7 @@ def certify_server(
         strict: a miss of what is our reading is a failure too.
         seed: of the generated requests; None makes new ones.
         progress: is told what is being played.
+        scenarios: what to play; all of them unless some are chosen.
 
     A server that goes away midway cuts the report short, which has then what was found so far.
 
@@ -64,7 +66,7 @@ def certify_server(
     play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)
     try:
         _ask(play)
-        _play_all(play, time_budget, seed, progress)
+        _play_all(play, scenarios, time_budget, seed, progress)
     except ServerAway as error:
         cut_short = str(error)
         play.judge.break_off(play.judge.records, cut_short)
@@ -78,13 +80,14 @@ def _new_play(options: Options, spec: Specification, randomness: random.Random) 
     # The scenarios send the token also with its case swapped and with a letter more, which bash spells so.
     spelled = {options.token: "$LOYALTY_TOKEN", f"{options.token}x": "${LOYALTY_TOKEN}x"}
     swapped = {options.token.swapcase(): "${LOYALTY_TOKEN~~}"}
-    masker = Masker(swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled, spec.names)
-    client = Client(options.base_url, options.token, masker, Observer(spec, judge).look)
+    tokens = swapped | {options.second_token: "$LOYALTY_SECOND_TOKEN"} | spelled
+    masker = Masker(tokens, spec.names, spec.personal, spec.vocabulary)
+    client = Client(options.base_url, options.token, masker, Observer(spec, judge, masker).look)
     return Play(options, spec, judge, client, Guests(randomness), masker)
 
 
-def _play_all(play: Play, time_budget: float, seed: int, progress: Progress) -> None:
-    scenarios = sorted(SCENARIOS, key=lambda scenario: list(Flow).index(scenario.flow))
+def _play_all(play: Play, chosen: Collection[Scenario], time_budget: float, seed: int, progress: Progress) -> None:
+    scenarios = sorted(chosen, key=lambda scenario: list(Flow).index(scenario.flow))
     steps = len(scenarios) + 1
     for step, scenario in enumerate(scenarios):
         progress(scenario.flow.heading, step, steps)

@@ -13,6 +13,7 @@ import jsonschema_rs
 import yaml
 
 from app import contract
+from certify.masking import words
 from certify.requirements import FEATURES, Flow, Requirement
 from codegen.comparison import documents
 
@@ -23,6 +24,8 @@ CARRIES = {
     Flow.LIST: "providerMembershipIds",
     Flow.LINK: "providerMembershipId",
 }
+# What names a membership, and nobody by itself.
+IDENTIFIERS = ("providerMembershipId", "membershipNumber")
 _EXCERPT_LINES = 14
 # What an error of a schema repeats of the answer; the rest of it is of the spec.
 _OF_THE_ANSWER = ("value", "context", "unexpected", "error")
@@ -86,6 +89,22 @@ class Specification:
     def names(self) -> frozenset[str]:
         """The names of all properties that the document's schemas have."""
         return frozenset(_property_names(self.document))
+
+    @functools.cached_property
+    def personal(self) -> frozenset[str]:
+        """The names of the fields that say who somebody is: a customer's and a filter's, but for identifiers."""
+        asked = [self.schema_of(flow, CARRIES[flow]) for flow in (Flow.SEARCH, Flow.ENROLL) if self.operations[flow]]
+        return frozenset(name for schema in asked for name in self._fields(schema)).difference(IDENTIFIERS)
+
+    def _fields(self, schema: dict) -> Iterator[str]:
+        for name, below in schema.get("properties", {}).items():
+            yield name
+            yield from self._fields(self.contract.resolve(below))
+
+    @functools.cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The words that the document has outside its examples, in lower case."""
+        return frozenset(word for text in _texts(self.document) for word in words(text))
 
     def _operations_of(self, flow: Flow) -> list[contract.Operation]:
         every = self.contract.operations.values()
@@ -184,6 +203,19 @@ def _of_nearest_shape(error: jsonschema_rs.ValidationError) -> Iterator[jsonsche
         yield from min(shapes, key=len)
     else:
         yield error
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield str(name)
+            if name not in ("example", "examples", "default"):  # which may name somebody
+                yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
 
 
 def _property_names(node: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app import contract
 from app.cli.common import examples, json_option, show, show_json
 from certify.requirements import FEATURES, Flow
+from certify.wording import counted
 
 if TYPE_CHECKING:
     from certify.report import Report, Row
@@ -177,7 +178,8 @@ def _show(report: "Report") -> None:
         show(findings, as_json=False, title="Findings", key="findings")
     click.echo(report.verdict)
     if report.left:
-        click.echo(f"{len(report.left)} memberships of made-up guests are left behind; --html or --json lists them.")
+        left = counted(len(report.left), "membership of a made-up guest is", "memberships of made-up guests are")
+        click.echo(f"{left} left behind; --html or --json has the list.")
 
 
 def _show_left(report: "Report") -> None:

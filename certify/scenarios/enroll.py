@@ -162,5 +162,5 @@ def enroll_with_two_wrong_fields(play: Play) -> None:
         return
     answer = play.call(Flow.ENROLL, body)
     missing = {"/customer/firstName", "/customer/lastName"} - set(problems.pointers(answer.body))
-    told = f"Of two wrong fields {len(missing)} are not listed."
+    told = f"Of two wrong fields {'one is' if len(missing) == 1 else 'both are'} not listed."
     play.check("errors-name-every-field", answer.status == 400 and not missing, told, answer)

@@ -1,4 +1,4 @@
-"""What holds for every request: tokens, programs, JSON, paths and methods, and features that were declared absent."""
+"""What holds for every request: tokens, JSON, paths and methods, and features that were declared absent."""
 
 from typing import Any
 
@@ -90,25 +90,6 @@ def rotate_token(play: Play) -> None:
         told = f"The {which} token is answered with {answer.status}, and not with the same membership."
         same = answer.is_success and entry(answer, enrolled.id) == entry(answers[0], enrolled.id) is not None
         play.check(name, same, told, answer)
-
-
-@scenario(Flow.EVERY, "programs-are-kept-apart", needs=(Flow.ENROLL, Flow.SEARCH, Flow.LIST, Flow.LINK))
-def ask_from_another_program(play: Play) -> None:
-    """Look for a member for a hotel of another program."""
-    name = "programs-are-kept-apart"
-    other = {"mewsEnterpriseId": play.options.other_enterprise}
-    if not play.options.other_enterprise:
-        play.judge.skip(name, "No hotel of another program was given (--other-enterprise).")
-        return
-    enrolled = play.enroll()
-    for filter_ in ({"email": enrolled.guest["email"]}, {"providerMembershipId": enrolled.id}):
-        answer = play.serve(Flow.SEARCH, play.body(Flow.SEARCH, filter_) | other)
-        play.check(name, not ids(answer), "A search for a hotel of another program finds the member.", answer)
-    listed = play.serve(Flow.LIST, play.body(Flow.LIST, [enrolled.id]) | other)
-    status = (entry(listed, enrolled.id) or {"status": "notFound"}).get("status")
-    play.check(name, status == "notFound", "A list for a hotel of another program has the membership.", listed)
-    linked = play.call(Flow.LINK, play.link_body(enrolled.id, True, play.customer()) | other)
-    play.check(name, not linked.is_success, "A hotel of another program can link the membership.", linked)
 
 
 @scenario(Flow.EVERY, "requests-malformed-json-refused")

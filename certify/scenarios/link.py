@@ -44,7 +44,8 @@ def link_and_unlink(play: Play) -> None:
 def _keeps_membership(play: Play, identifier: str, membership: dict) -> None:
     listed = play.refresh([identifier])
     found = entry(listed, identifier)
-    told = f"After unlinking, the list has the membership as {(found or {}).get('status', 'no entry')}."
+    status = play.masker.words(str((found or {}).get("status", "no entry")))
+    told = f"After unlinking, the list has the membership as {status}."
     known = found is not None and found.get("status") == membership.get("status")
     if play.check("unlink-keeps-membership", known, told, listed):
         told = "After unlinking, the list has the membership with other values than before."

@@ -4,6 +4,7 @@ from certify import problems
 from certify.play import BrokenOff, Enrolled, Play, entry, ids
 from certify.requirements import Flow
 from certify.scenario import Wrong, expect_missing_fields_refused, expect_refusal, scenario
+from certify.wording import counted
 
 BURST, BURST_AT_ONCE = 24, 6
 
@@ -49,7 +50,7 @@ def list_known_and_unknown(play: Play) -> None:
     ordered = [one for one in asked if one in ids(mixed)] == list(dict.fromkeys(ids(mixed)))
     play.check("list-order-is-as-asked", ordered, told, mixed)
     repeated = play.refresh([first.id, unknown, first.id, unknown])
-    told = f"Two identifiers, each asked twice, have {len(ids(repeated))} entries."
+    told = f"Two identifiers, each asked twice, have {counted(len(ids(repeated)), 'entry', 'entries')}."
     play.check("list-repeated-id-is-one-entry", sorted(ids(repeated)) == sorted([first.id, unknown]), told, repeated)
     again = play.refresh(asked)
     told = "The same list, asked again, is answered with other bytes."

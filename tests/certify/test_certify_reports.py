@@ -7,15 +7,16 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
 
 from app import __version__, contract
-from certify import requirements
+from certify import bounds, client, generated, requirements
 from tests import support
 from tests.certify.faults import FAULTS
-from tests.certify.front import Answer, Call, front, problem
+from tests.certify.front import Answer, Call, answer, front, problem
 from tests.cli.commands import Loyalty
 
 ROOT = Path(__file__).parents[2]
@@ -39,17 +40,24 @@ def indiscreet(call: Call) -> Answer:
     """Show somebody to every search, say too much in errors, and answer with the wrong statuses, so that it is told."""
     found = call.forward()
     if found.is_ok and call.is_for(support.SEARCH):
-        members = [*found.body["members"], SOMEBODY | {"membership": MEMBERSHIP, "note": "Bartholomew's wife: Ann"}]
+        told = {"membership": MEMBERSHIP | {"tier": "Quillfeather"}, "note": "Bartholomew's wife: Ann"}
+        members = [*found.body["members"], SOMEBODY | told]
         return found.with_status(201).with_body({"members": members, "Quillfeather, Bartholomew": 7})
     if found.is_ok and call.is_for(support.LIST):
         entries = [*found.body["memberships"], MEMBERSHIP | {"deeplinkUrl": "https://hotel.test/?who=Quillfeather"}]
-        stub = {"providerMembershipId": "private-77", "status": "notFound", "of Wetwang": True}
+        stub = {"providerMembershipId": "private-77", "status": "not Quillfeather", "of Wetwang": True}
         return found.with_status(201).with_body({"memberships": [*entries, stub]})
     if found.status == 401:
         token = call.headers.get("Authorization", "").replace("Bearer x", "").replace("Basic ", "")
         return problem(403, "core/unauthorized", f"No: {token}").with_header("X-Request-Id", token)
     if found.status == 400:
-        return problem(409, "core/bad-request", "Ask b.quillfeather@hotel.test, +44 7700 900123 or number 9988776655.")
+        who = " ".join(str(value) for value in (call.part("customer") | call.part("memberFilter")).values())
+        told = f"Ask Bartholomew, b.quillfeather@hotel.test, +44 7700 900123 or number 9988776655, about {who}"
+        spoilt = problem(409, "core/bad-request", told)
+        body = spoilt.body | {"instance": f"/people/Quillfeather/{quote(who)}?born=1961-11-23"}
+        return spoilt.with_body(body).with_header("X-Request-Id", f"Quillfeather {quote(who)}")
+    if found.status == 404:
+        return answer(302).with_header("Location", "https://hotel.test/Wetwang?who=Quillfeather")
     return found
 
 
@@ -94,10 +102,36 @@ def test_no_token_is_shown(reports):
     assert [name for name, text in reports.texts.items() if reports.server.token in text] == []
 
 
-def test_the_guests_of_the_kit_are_shown(reports):
-    assert re.search(r"guest-\d+\.[a-z]+@certify\.example", reports.html)
-    assert re.search(r"guest-\d+\.[a-z]+@certify\.example", json.dumps(reports.json["requirements"]))
+def test_the_guests_of_the_kit_are_told_by_the_names_of_fields(reports):
+    findings = json.dumps(reports.json["requirements"], ensure_ascii=False)
+    enrolled = [member for one in reports.json["leftBehind"][:20] for member in named(reports.server, one["email"])]
+    assert enrolled
+    for member in enrolled:
+        private = {name: member[name] for name in ("lastName", "email", "phoneNumber", "birthday")} | member["address"]
+        shown = [name for name, value in private.items() if len(value) > 2 and value in findings + reports.junit]
+        assert shown == []
+        assert not [
+            name for name, value in private.items() if len(value) > 4 and value in reports.html and name != "email"
+        ]
+    for name in ("firstName", "lastName", "email", "phoneNumber", "city", "birthday"):
+        assert f"‹{name}›" in reports.html
+        assert f"‹{name}›" in findings
     assert "•••" in reports.html
+
+
+def named(server: support.Server, email: str) -> list[dict]:
+    """Members of this address as the server has them; nobody without one."""
+    found = server.search({"email": email}).json()["members"] if email else []
+    return [member for member in found if member.get("email") == email]
+
+
+def test_the_limits_in_the_document_are_those_of_the_kit():
+    text = " ".join((ROOT / "docs/certify.md").read_text().split())
+    assert f"not complete after {client.LONGEST_EXCHANGE_SECONDS} seconds" in text
+    assert f"longer than {client.LARGEST_ANSWER_BYTES // 1024**2} MiB" in text
+    assert f"given up after {bounds.TIMEOUT_SECONDS} seconds" in text
+    assert f"all of them {generated.GRACE_SECONDS} seconds after" in text
+    assert (client.LONGEST_WAIT_SECONDS, client.MOST_WAITS) == (60, 3)  # a minute, three times
 
 
 def test_the_report_says_what_was_tested(reports):

@@ -29,6 +29,19 @@ class Result:
         assert (self.code, self.stdout.count("\n")) == (0, 1), self.stderr
         return json.loads(self.stdout)
 
+    @property
+    def refusal(self) -> str:
+        """The one sentence that a command says that must fail."""
+        assert self.code != 0
+        assert self.stdout == ""
+        lines = self.stderr.strip().splitlines()
+        usage = [line for line in lines if line.startswith(("Usage: ", "Try '"))]
+        told = [line for line in lines if line and line not in usage]
+        assert len(told) == 1, self.stderr
+        assert told[0].startswith("Error: "), self.stderr
+        assert told[0].endswith("."), self.stderr
+        return told[0].removeprefix("Error: ")
+
 
 class Loyalty:
     """The command line with settings; `folder` is where it runs, `module` what is run as it, `seconds` for how long."""
@@ -51,13 +64,4 @@ class Loyalty:
 
     def refused(self, *words: str, **settings: str) -> str:
         """Run a command that must fail, and return the one sentence that it says."""
-        result = self(*words, **settings)
-        assert result.code != 0
-        assert result.stdout == ""
-        lines = result.stderr.strip().splitlines()
-        usage = [line for line in lines if line.startswith(("Usage: ", "Try '"))]
-        told = [line for line in lines if line and line not in usage]
-        assert len(told) == 1, result.stderr
-        assert told[0].startswith("Error: "), result.stderr
-        assert told[0].endswith("."), result.stderr
-        return told[0].removeprefix("Error: ")
+        return self(*words, **settings).refusal

@@ -3,7 +3,18 @@
 They are written from the contract and docs/interpretations.md, not from what the kit happens to look at.
 """
 
-from tests.certify.faults import enrolling, errors, generated, linking, listing, requests, searching, tokens
+from tests.certify.faults import enrolling, errors, generated, linking, listing, programs, requests, searching, tokens
 from tests.certify.faults.seeding import FAULTS
 
-__all__ = ["FAULTS", "enrolling", "errors", "generated", "linking", "listing", "requests", "searching", "tokens"]
+__all__ = [
+    "FAULTS",
+    "enrolling",
+    "errors",
+    "generated",
+    "linking",
+    "listing",
+    "programs",
+    "requests",
+    "searching",
+    "tokens",
+]

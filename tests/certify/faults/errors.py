@@ -4,7 +4,7 @@ import re
 
 from tests.certify.faults.seeding import JSON, seeded, spoil_errors, spoil_problems, without
 from tests.certify.front import Answer, Call, answer
-from tests.support import PROBLEM
+from tests.support import ENROLL, LINK, PROBLEM, SEARCH
 
 
 def spoil_400(call: Call, change: dict) -> Answer:
@@ -157,3 +157,19 @@ def english_only(call: Call) -> Answer:
 @seeded("language-is-labelled")
 def language_not_labelled(call: Call) -> Answer:
     return call.forward().without_header("Content-Language")
+
+
+@seeded("language-is-english-by-default")
+def language_of_the_house_at_enrollments(call: Call) -> Answer:
+    return language_of_the_house(call) if call.is_for(ENROLL) else call.forward()
+
+
+@seeded("language-declared-is-spoken", languages=("cs",))
+def search_in_english_only(call: Call) -> Answer:
+    """Translations that one of the operations was never given."""
+    return english_only(call) if call.is_for(SEARCH) else call.forward()
+
+
+@seeded("language-is-labelled")
+def language_not_labelled_at_links(call: Call) -> Answer:
+    return language_not_labelled(call) if call.is_for(LINK) else call.forward()

@@ -127,6 +127,18 @@ def unknown_language_not_acceptable(call: Call) -> Answer:
     return call.forward() if known else answer(406)
 
 
+@seeded("language-any-is-taken")
+def other_languages_crash_at_links(call: Call) -> Answer:
+    return other_languages_crash(call) if call.is_for(LINK) else call.forward()
+
+
+@seeded("language-any-is-taken")
+def served_in_known_languages_only(call: Call) -> Answer:
+    """Texts of tiers are translated, which a refusal does not have."""
+    found = call.forward()
+    return unknown_language_not_acceptable(call) if found.is_ok and call.is_for(SEARCH) else found
+
+
 @seeded("absent-feature-is-not-served", absent=(Flow.LINK,))
 def declared_absent_and_served(call: Call) -> Answer:
     return call.forward()

@@ -1,7 +1,5 @@
 """Faults of authentication, and of who sees what."""
 
-import uuid
-
 from tests.certify.faults.seeding import seeded
 from tests.certify.front import Answer, Call, answer
 from tests.support import CONTRACT, LINK, LIST, SEARCH
@@ -144,15 +142,3 @@ def members_of_one_token(call: Call) -> Answer:
     return found.with_memberships(
         lambda one: {"providerMembershipId": one["providerMembershipId"], "status": "notFound"}
     )
-
-
-@seeded("programs-are-kept-apart")
-def hotel_ignored(call: Call) -> Answer:
-    """One token, so one program: whatever the hotel is, the first one's members are shown."""
-    hotel = call.body.get("mewsEnterpriseId")
-    try:
-        uuid.UUID(str(hotel))
-    except ValueError:
-        return call.forward()
-    first = call.memory.setdefault("hotel", hotel)
-    return call.with_body(call.body | {"mewsEnterpriseId": first}).forward()
