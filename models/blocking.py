@@ -18,12 +18,6 @@ CITY = ("city_key", "last_name_key", "first_name_key")
 FIRST_NAME_AND_POSTAL_CODE = ("first_name_key", "postal_code_key", "last_name_key")
 FIRST_NAME_AND_CITY = ("first_name_key", "city_key", "last_name_key")
 SORTED = (NAMES, POSTAL_CODE, CITY, FIRST_NAME_AND_POSTAL_CODE, FIRST_NAME_AND_CITY)
-_SWAPPED = {
-    "first_name_key": "last_name_key",
-    "last_name_key": "first_name_key",
-    "first_name_code": "last_name_code",
-    "last_name_code": "first_name_code",
-}
 
 MOST_CANDIDATES = 200  # that are scored for one request
 NAMESAKES = 20
@@ -75,7 +69,18 @@ def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
         if all(values[:2]):
             most = min(limit, MOST_CANDIDATES) if columns is NAMES else NEIGHBOURS
             scans.append((Scan(columns[:2], columns[2:], limit=most), values))
-    return scans + _misspelt_postal_code(wanted)
+    return scans + _other_last_names(wanted) + _misspelt_postal_code(wanted)
+
+
+def _other_last_names(wanted: dict) -> list[tuple[Scan, Values]]:
+    """Return the scans for members of the first name that have the last name in another form; see `spellings.forms`."""
+    if not wanted["first_name_code"] or not wanted["last_name_code"]:
+        return []
+    place = (wanted["first_name_key"], wanted["city_key"])
+    return [
+        (Scan(NAMES[:2], NAMES[2:], limit=NEIGHBOURS), (last_name_code(form), wanted["first_name_code"], form, *place))
+        for form in spellings.forms(wanted["last_name_key"])
+    ]
 
 
 def _misspelt_postal_code(wanted: dict) -> list[tuple[Scan, Values]]:
@@ -115,8 +120,8 @@ def nearest(wanted: dict) -> list[tuple[Scan, Values]]:
 
 def _sorted_values(wanted: dict) -> list[tuple[tuple[str, ...], Values]]:
     given = [(columns, tuple(wanted[column] or "" for column in columns)) for columns in SORTED]
-    swapped = tuple(wanted[_SWAPPED.get(column, column)] or "" for column in NAMES)
-    return [*given, (NAMES, swapped)]
+    first, last = wanted["last_name_key"] or "", wanted["first_name_key"] or ""
+    return [*given, (NAMES, (last_name_code(last), sound_code(first), last, first, wanted["city_key"] or ""))]
 
 
 def member_keys(customer: dict) -> dict:
@@ -134,7 +139,7 @@ def member_keys(customer: dict) -> dict:
         "first_name_key": folding.bounded(first),
         "last_name_key": folding.bounded(last),
         "first_name_code": folding.bounded(sound_code(first)),
-        "last_name_code": folding.bounded(sound_code(last)),
+        "last_name_code": folding.bounded(last_name_code(last)),
         "city_key": folding.bounded(folding.fold(address.get("city"))) or "",
         "postal_code_key": folding.postal_code_key(address.get("postal_code")) or "",
         "key_version": folding.KEY_VERSION,
@@ -147,3 +152,11 @@ def sound_code(folded: str) -> str:
     Names with the same code stand together in an index, and within it by their letters.
     """
     return spellings.consonants(folded) or spellings.spelling(folded)
+
+
+def last_name_code(folded: str) -> str:
+    """Return the code of a folded last name's first word that is no particle: `de la cruz`, `cruz`, `cruz garcia`.
+
+    People leave out particles, and the second half of a double name.
+    """
+    return sound_code(spellings.parts(spellings.spelling(folded))[0]) if folded else ""

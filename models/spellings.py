@@ -59,6 +59,8 @@ KOREAN = {
     "gwon": "kvon",
     "no": "ro",
 }
+_JOINED_PARTICLE = re.compile(rf"({PARTICLE.pattern})(\w{{4,}})")
+_ELIDED = re.compile(r"d\w{5,}")
 _BEFORE_ELISION = re.compile(r"\bd[aeiou] (?=\w{5})")  # De Avis is not Davis
 # Arabic and Hebrew are written without vowels: what each sign may be in Latin letters, if not just itself.
 _WITH_VOWELS = {
@@ -104,6 +106,23 @@ def parts(folded: str) -> tuple[str, ...]:
     """Return the words of a folded name without particles, or all of them if it has no others."""
     words = tuple(folded.split())
     return tuple(word for word in words if not PARTICLE.fullmatch(word)) or words
+
+
+@functools.lru_cache(CACHED)
+def forms(folded: str) -> tuple[str, ...]:
+    """Return other forms that a folded last name may have in a list of members that is sorted by its first word.
+
+    Without particles (`berg` for `van der berg`), the last word alone (`jones` for `smith jones`), in one word
+    (`vandyke` for `van dyke`), and with the particle by itself (`van dyke` for `vandyke`; for `dsouza` the first of
+    `da souza`, `de souza` and so on; `al` for a name in Arabic letters, whose key is without it).
+    """
+    words = parts(folded)
+    joined = _JOINED_PARTICLE.fullmatch(folded)
+    found = [words[0], words[-1], folded.replace(" ", "")] if " " in folded else []
+    found += [f"{joined[1]} {joined[2]}"] if joined else []
+    found += [f"da {folded[1:]}"] if _ELIDED.fullmatch(folded) else []
+    found += [f"al {folded}"] if _pattern_of_bare(folded) else []
+    return tuple(form for form in dict.fromkeys(found) if form != folded)
 
 
 def elided(folded: str) -> str:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime
+import itertools
+import string
 import uuid
 
 import pytest
@@ -450,3 +452,53 @@ def test_a_phone_number_without_its_country_finds_one_with_it(server):
     stranger = {"firstName": "Wilhelmina", "lastName": "Quistgaard"}
     assert found(server, **stranger, phoneNumber="646 555 0171") == [identifier]
     assert found(server, **stranger, phoneNumber="646 555 9999") == []
+
+
+LAST_NAMES = [
+    ("van der Berg", "Berg"),
+    ("Berg", "van der Berg"),
+    ("de la Cruz", "Cruz de la"),
+    ("de la Cruz", "Cruz"),
+    ("Garcia Lopez", "Garcia"),
+    ("Garcia", "Garcia Lopez"),
+    ("Jones", "Smith-Jones"),
+    ("Van Dyke", "Vandyke"),
+    ("Vandyke", "Van Dyke"),
+    ("De Souza", "D'Souza"),
+    ("D'Souza", "De Souza"),
+    ("Al-Husseini", "Husseini"),
+    ("Al Husseini", "الحسيني"),
+    ("الحسيني", "Al Husseini"),
+    ("Mac Donald", "McDonald"),
+]
+
+
+def test_a_last_name_is_found_without_its_particle_and_in_its_other_forms(server):
+    """By the names alone, in a program with so many others between the two forms that none is a neighbour by chance."""
+    letters = string.ascii_lowercase
+    others = [f"{one}{two}{three}" for one, two in itertools.product(letters, letters) for three in "bdlnrst"]
+    wanted = {stored: str(number) for number, (stored, _) in enumerate(LAST_NAMES)}
+    support.load(
+        ({"first_name": "Karim", "last_name": last}, {"provider_membership_id": identifier})
+        for last, identifier in [*((last, f"other-{last}") for last in others), *wanted.items()]
+    )
+    missed = [
+        (stored, asked)
+        for stored, asked in LAST_NAMES
+        if wanted[stored] not in found(server, firstName="Karim", lastName=asked)
+    ]
+    assert missed == []
+
+
+def test_an_identifier_that_fits_the_names_ends_the_search(server):
+    place = {"city": "New York", "countryCode": "US"}
+    first, *_, last = [
+        enroll(server, firstName="John", lastName="Smith", email=f"{number}@example.com", address=place)
+        for number in range(12)
+    ]
+    names = {"firstName": "John", "lastName": "Smith", "city": "New York"}
+    assert found(server, membershipNumber=last["membershipNumber"], **names) == [last["providerMembershipId"]]
+    both = found(server, membershipNumber=last["membershipNumber"], **names, email="0@example.com")
+    assert both == [last["providerMembershipId"], first["providerMembershipId"]]
+    other = found(server, membershipNumber=last["membershipNumber"], firstName="Ann", lastName="Lee")
+    assert other == [last["providerMembershipId"]]
