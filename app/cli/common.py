@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
@@ -32,6 +33,10 @@ class Name(click.ParamType):
         if not name or len(name) > IDENTIFIER_LENGTH:
             self.fail(f"a name has 1 to {IDENTIFIER_LENGTH} characters.", param, ctx)
         return name
+
+
+class CannotPrint(click.ClickException):
+    """Standard output cannot be written."""
 
 
 def option_of(name: str) -> str:
@@ -66,6 +71,19 @@ def opened(*, check: bool = True) -> Iterator[database.Pool]:
         yield connected
 
 
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """Raise CannotPrint where standard output cannot be written, as on a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # such as that of `head`, who has read enough
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is in the buffer fails again
+        raise CannotPrint(f"Standard output cannot be written: {error.strerror}.") from None
+
+
+@_printing()
 def show(rows: Sequence[dict], *, as_json: bool, title: str, key: str) -> None:
     """Print rows to standard output: a table, or an object whose member `key` is the list of them."""
     if as_json:
@@ -86,6 +104,7 @@ def show(rows: Sequence[dict], *, as_json: bool, title: str, key: str) -> None:
     Console(highlight=False, markup=False, width=wide).print(table)
 
 
+@_printing()
 def show_one(values: dict, *, as_json: bool) -> None:
     """Print one object to standard output: a line for each value, or JSON."""
     if as_json:
@@ -96,6 +115,7 @@ def show_one(values: dict, *, as_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):{width}}  {_cell(value)}".rstrip())
 
 
+@_printing()
 def show_json(value: Any) -> None:
     """Print a value to standard output as JSON, with names spelled in the contract's way."""
     click.echo(json.dumps(_wire(value), default=_plain, ensure_ascii=False))

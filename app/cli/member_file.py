@@ -6,59 +6,25 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import click
 import orjson
 
 from app import problems, wire
+from app.cli.member_lines import LONGEST_LINE, BrokenFile, Lines
 from app.cli.member_record import COLUMNS, IDENTIFIERS, Refused, from_text
 from app.languages import DEFAULT, translate
 
-# A longer one is none that a person has written; memory must not depend on the file.
-LONGEST_LINE = 2**22
 LONGEST_NAME = 80  # more of a name makes no column of it
 DELIMITERS = ",;\t"
-BYTE_ORDER_MARK = "\ufeff"
 # What the file of refused rows has beside the columns of the file that was imported. An import ignores them.
 ERROR_COLUMNS = ("errorLine", "errorReason")
 # Where a file of refused rows keeps what has not one reading as a JSON object.
 ERROR_TEXT = "errorText"
 _ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|$)")  # and not a header such as [Card],[Name]
 _NO_OBJECT = "This is no JSON object."
-
-
-class BrokenFile(click.ClickException):
-    """The file cannot be read, or not beyond some line."""
-
-
-class Lines:
-    """The lines of a file as text, counted. `size` is the number of bytes read."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.size, self.number = file, 0, 0
-
-    def __iter__(self) -> Iterator[str]:
-        while line := self._read():
-            self.size += len(line)
-            self.number += 1
-            if self.number == 1 and b"\r" in line.rstrip(b"\r\n"):
-                raise BrokenFile("The lines end with a carriage return alone; save the file with line feeds.")
-            if len(line) > LONGEST_LINE:
-                raise BrokenFile(f"Line {self.number} is longer than {LONGEST_LINE:,} bytes.")
-            try:
-                text = line.decode()
-            except UnicodeDecodeError:
-                raise BrokenFile(f"Line {self.number} is not in UTF-8; convert the file to UTF-8.") from None
-            yield text.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else text
-
-    def _read(self) -> bytes:
-        try:
-            return self._file.readline(LONGEST_LINE + 1)
-        except OSError as error:
-            raise BrokenFile(f"The file cannot be read: {error.strerror}.") from None
 
 
 @dataclass(frozen=True)
@@ -87,7 +53,7 @@ class JsonLines:
         """Return a line by the contract's names.
 
         Raises:
-            Refused: it is no object, or it has a name that is no column.
+            Refused: it is no object, or it has a name that is no column, or two that stand for the same.
         """
         try:
             given = wire.parse(content.encode())
@@ -102,7 +68,14 @@ class JsonLines:
             raise Refused(f"{ERROR_TEXT} is the row as it was: mend it, and put it in place of this line.")
         for name in given.keys() - self._names.keys():
             raise Refused(f"A name in it is no column{_nearest(name)}.")
-        return {column: given[name] for name, column in self._names.items() if column and name in given}
+        record: dict[str, Any] = {}
+        for name, value in given.items():
+            column = self._names[name]
+            if column in record:
+                raise Refused(f"{column}: Two names in it stand for this.")
+            if column:
+                record[column] = value
+        return record
 
     def heading(self) -> bytes:
         """Return what a file of refused rows begins with: nothing."""
@@ -206,7 +179,10 @@ def _nearest(name: str) -> str:
 
 
 class Source:
-    """A file of members that is being read. `size` is the number of bytes read, `broken` what is wrong with it.
+    """A file of members that is being read.
+
+    `size` is the number of bytes read, `broken` what is wrong with it, `unseen` the names of the mapping that no row of
+    JSON has had so far.
 
     Args:
         file: at its beginning.
@@ -219,7 +195,7 @@ class Source:
     def __init__(self, file: BinaryIO, mapping: Mapping[str, str]) -> None:
         self._lines = Lines(file)
         self.broken: BrokenFile | None = None
-        self._unseen: set[str] = set()
+        self.unseen: set[str] = set()
         names = {column: column for column in COLUMNS} | dict.fromkeys(ERROR_COLUMNS, "") | dict(mapping)
         lines = iter(self._lines)
         first = next((line for line in lines if line.strip()), "")
@@ -229,10 +205,10 @@ class Source:
             raise BrokenFile("The file is a JSON array; make it JSON Lines, with one object on each line.")
         if first.lstrip().startswith("{") or not first:
             self.format: JsonLines | Csv = JsonLines(names)
-            self._unseen = set(mapping)
+            self.unseen = set(mapping) if first else set()
             self._rows = self.format.rows(whole)
         else:
-            self.format, self._rows = _opened_csv(whole, max(DELIMITERS, key=first.count), names, mapping)
+            self.format, self._rows = _opened_csv(whole, first, names, mapping)
 
     @property
     def size(self) -> int:
@@ -240,24 +216,20 @@ class Source:
         return self._lines.size
 
     def rows(self) -> Iterator[Row]:
-        """Return the rows up to the end, or to where the file is broken.
-
-        A name of the mapping that no line of JSON has shows only at the end; the header of CSV shows it at once.
-        """
+        """Return the rows up to the end, or to where the file is broken."""
         try:
             for row in self._rows:
-                self._unseen = {name for name in self._unseen if not _has_name(row.content, name)}
+                self.unseen = {name for name in self.unseen if not _has_name(row.content, name)}
                 yield row
-            if self._unseen and self.size:
-                self.broken = BrokenFile("--map gives a name that is in no row.")
         except BrokenFile as error:
             self.broken = error
 
 
 def _opened_csv(
-    lines: Iterable[str], delimiter: str, names: Mapping[str, str], mapping: Mapping[str, str]
+    lines: Iterable[str], first: str, names: Mapping[str, str], mapping: Mapping[str, str]
 ) -> tuple[Csv, Iterator[Row]]:
     csv.field_size_limit(LONGEST_LINE)
+    delimiter = _delimiter(first, names)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = next(cells for cells in reader if cells)
@@ -267,6 +239,16 @@ def _opened_csv(
         raise BrokenFile("--map gives a name that is not in the header.")
     opened = Csv(header, delimiter, names)
     return opened, opened.rows(reader)
+
+
+def _delimiter(first: str, names: Collection[str]) -> str:
+    """Return what divides the first line into the most names that are known, or else into the most cells."""
+
+    def names_and_cells(delimiter: str) -> tuple[int, int]:
+        cells = next(csv.reader([first], delimiter=delimiter))
+        return sum(cell in names for cell in cells), len(cells)
+
+    return max(DELIMITERS, key=names_and_cells)
 
 
 def _has_name(line: str, name: str) -> bool:

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import functools
 import os
-import signal
 import stat
 import sys
 from collections import Counter
@@ -19,9 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.cli import member_record
-from app.cli.common import examples, json_option, opened, program_option, show_one
-from app.cli.member_file import BrokenFile, Csv, JsonLines, Row, Source
+from app.cli import interruptions, member_record
+from app.cli.common import CannotPrint, examples, json_option, opened, program_option, show_one
+from app.cli.member_file import Csv, JsonLines, Row, Source
+from app.cli.member_lines import BrokenFile
 from app.cli.member_record import COLUMNS, Refused
 from app.cli.member_refused import CannotWrite, RefusedRows
 from app.cli.processes import spread
@@ -73,6 +73,7 @@ class _Mapping(click.ParamType):
 @click.option("--map", "mapping", type=_Mapping(), multiple=True, help="Which column a name in the file stands for.")
 @click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
 @click.option("--errors", type=click.Path(path_type=Path, dir_okay=False), help="Where rows go that are refused.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --errors if it is not empty.")
 @program_option
 @json_option
 def command(
@@ -81,6 +82,7 @@ def command(
     mapping: tuple[tuple[str, str], ...],
     dry_run: bool,
     errors: Path | None,
+    overwrite: bool,
     program: str | None,
     as_json: bool,
 ) -> None:
@@ -90,12 +92,17 @@ def command(
     those that are there already are left as they are, so that an import can be repeated, and goes on where it was
     interrupted. Rows that are refused go to the file of --errors, which can be mended and imported alone.
 
-    Exits with 0 if every row is in, 3 if some were refused, 1 if the import ended early; then what it has added stays.
+    Exits with 0 if every row is in, 3 if some were refused, 1 if the import ended early, be it by Ctrl+C or SIGTERM;
+    then what it has added stays.
     """
-    if errors and errors.exists() and os.path.samestat(errors.stat(), os.fstat(file.fileno())):
-        raise click.UsageError("--errors: It must be another file than the one that is imported.")
+    interruptions.heed()
+    names = dict(mapping)
+    if len(names) < len(set(mapping)):
+        raise click.UsageError("--map: One name cannot stand for two columns.")
+    if errors:
+        _check_errors_file(errors, file, overwrite=overwrite)
     counts: Counter[str] = Counter()
-    source = Source(file, dict(mapping))
+    source = Source(file, names)
     if not source.size and file is sys.stdin.buffer:
         raise BrokenFile("Standard input is empty; nothing was written.")
     refused = RefusedRows(errors, source.format)
@@ -104,7 +111,7 @@ def command(
         with refused, _shown(file) as show_progress:
             now = system_clock()
             for batch, prepared in _prepared_batches(source, target):
-                with _uninterrupted():
+                with interruptions.put_off():
                     outcomes = _write(target, prepared, now, dry_run=dry_run)
                     counts.update(_counted(outcome) for outcome in outcomes)
                     reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
@@ -114,28 +121,45 @@ def command(
             analyze(Member, Membership)
         if source.broken:
             raise source.broken
+        if source.unseen:
+            click.echo("--map gives a name that is in no row.", err=True)
+
+
+def _check_errors_file(errors: Path, imported: BinaryIO, *, overwrite: bool) -> None:
+    """Refuse a file of --errors that holds what would be lost."""
+    try:
+        there = errors.stat()
+    except OSError:  # it is not there, or opening it tells why it cannot be used
+        return
+    if os.path.samestat(there, os.fstat(imported.fileno())):
+        raise click.UsageError("--errors: It must be another file than the one that is imported.")
+    if there.st_size and not overwrite:
+        raise click.UsageError("--errors: The file is not empty: name another, or replace it with --overwrite.")
 
 
 @contextlib.contextmanager
 def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json: bool) -> Iterator[None]:
     """Tell what has become of the rows, and what has ended the import early, if anything has.
 
-    When it is told, Ctrl+C does nothing any more.
+    When it is told, Ctrl+C and SIGTERM do nothing any more.
     """
     sentence = ""
     try:
         yield
-        _ignore_interruptions()
+        interruptions.ignore()
     except (LoyaltyError, BrokenFile, CannotWrite) as error:
         sentence = str(error)
     except BrokenProcessPool:
         sentence = "The system ended a process of the import; memory may be short."
     except KeyboardInterrupt:
         sentence = "The import was interrupted."
-    _ignore_interruptions()
+    interruptions.ignore()
     if counts or not sentence:
         refused.tell()
-        show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+        try:
+            show_one({name: counts[name] for name in (Outcome.ADDED, Outcome.PRESENT, REFUSED)}, as_json=as_json)
+        except CannotPrint as error:
+            sentence = f"{sentence} {error}".lstrip()
     if sentence:
         added = 0 if dry_run else counts[Outcome.ADDED]
         kept = f"Members added before that, which stay: {added:,}." if added else "Nothing was written."
@@ -144,24 +168,6 @@ def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json:
         click.echo("This was a dry run: nothing was written.", err=True)
     if counts[REFUSED]:
         sys.exit(SOME_REFUSED)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl+C off until the block has ended, lest what has been committed is not told."""
-    interruptions: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interruptions.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interruptions:
-        raise KeyboardInterrupt
-
-
-def _ignore_interruptions() -> None:
-    """Let Ctrl+C do nothing any more: there is nothing left that it could spare, and Python would show where it was."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _prepared_batches(source: Source, program: Program) -> Iterator[tuple[Batch, list[bulk.Record | Refused]]]:

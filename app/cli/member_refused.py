@@ -45,6 +45,9 @@ class RefusedRows:
 
     def __exit__(self, *_: object) -> None:
         if self._path:
+            if not self._count:  # what holds no row need not be kept from the next import
+                with contextlib.suppress(OSError):
+                    os.truncate(self._file.fileno(), 0)
             self._file.close()
 
     def add(self, rows: Iterable[tuple[Row, str]]) -> None:

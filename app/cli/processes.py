@@ -47,6 +47,7 @@ def _first(waiting: collections.deque[tuple[Task, Future]]) -> tuple[Task, Any]:
 
 def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the process that has started this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the executor ends it, whatever its parent makes of it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

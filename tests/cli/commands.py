@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SECONDS = 60
 TRACEBACK = "Traceback (most recent call last)"
@@ -49,12 +49,13 @@ class Loyalty:
     def __init__(self, folder: Path, *, module: str = "app", seconds: float = SECONDS, **settings: str) -> None:
         self.folder, self.module, self.seconds, self.settings = folder, module, seconds, settings
 
-    def __call__(self, *words: str, **settings: str) -> Result:
+    def __call__(self, *words: str, stdout: int | IO[bytes] = subprocess.PIPE, **settings: str) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", self.module, *words],
             cwd=self.folder,
             env=environment(**self.settings | settings),
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=self.seconds,
             stdin=subprocess.DEVNULL,

@@ -257,3 +257,11 @@ def test_settings_lists_all_and_hides_what_is_secret(sqlite):
     assert all(row["meaning"] for row in rows.values())
     table = sqlite("settings")
     assert (table.code, table.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["table", "JSON"])
+def test_a_full_disk_under_standard_output(sqlite, words):
+    with Path("/dev/full").open("wb") as full:
+        done = sqlite("program", "list", *words, stdout=full)
+    told = "Error: Standard output cannot be written: No space left on device."
+    assert (done.code, done.stderr.splitlines()[-1]) == (1, told)

@@ -26,6 +26,7 @@ from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
 ROOT = Path(__file__).parents[2]
 HEADER = "membershipNumber,firstName,lastName,email"
 ADA, ALAN = "A-1,Ada,Lovelace,ada@example.com", "A-2,Alan,Turing,alan@example.com"
+INTERRUPTIONS = pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
 # More than what an import reads before it writes.
 MANY = 1000 * (2 * len(os.sched_getaffinity(0)) + 3)
 
@@ -202,9 +203,31 @@ def test_columns_with_other_names_are_mapped_or_left_out(sqlite):
     assert counts_of(sqlite, "e.csv", *words, code=3) == (0, 0, 1)
     save(sqlite, '{"Card": "2", "Family name": "Hopper", "Shoe size": 39}', name="m.jsonl")
     assert counts_of(sqlite, "m.jsonl", *words) == (1, 0, 0)
-    done = sqlite("member", "import", "m.jsonl", *words, "--map", "Crad=tier", "--json")
-    assert (done.code, json.loads(done.stdout)) == (1, {"added": 0, "present": 1, "refused": 0})
-    assert done.stderr == "Error: --map gives a name that is in no row. Nothing was written.\n"
+    done = sqlite("member", "import", "m.jsonl", *words, "--map", "Crad=tier")
+    assert done.code == 0
+    assert done.stderr == "--map gives a name that is in no row.\n"
+
+
+def test_refused_rows_of_json_are_imported_alone_with_the_same_mapping_though_none_of_them_has_its_name(sqlite):
+    save(
+        sqlite, '{"membershipNumber": "1", "lastName": "A", "Notes": "n"}', '{"membershipNumber": "2"}', name="m.jsonl"
+    )
+    words = ("--map", "Notes=", "--errors")
+    assert counts_of(sqlite, "m.jsonl", *words, "e.jsonl", code=3) == (1, 0, 1)
+    kept = (sqlite.folder / "e.jsonl").read_text()
+    (sqlite.folder / "e.jsonl").write_text(kept.replace('{"', '{"lastName": "B", "', 1))
+    assert counts_of(sqlite, "e.jsonl", *words, "again.jsonl") == (1, 0, 0)
+    assert counts_of(sqlite, "again.jsonl", *words, "third.jsonl") == (0, 0, 0)
+
+
+def test_a_row_of_json_with_two_names_for_the_same_is_refused(sqlite):
+    rows = [{"membershipNumber": "1", "Fam": "Right", "lastName": "Lost"}, {"lastName": "B", "Fam": None}]
+    save(sqlite, *map(json.dumps, rows), '{"membershipNumber": "2", "Fam": "C"}', name="m.jsonl")
+    assert reasons(sqlite, "m.jsonl", "--map", "Fam=lastName") == [
+        "Line 1: lastName: Two names in it stand for this.",
+        "Line 2: lastName: Two names in it stand for this.",
+    ]
+    assert show(sqlite, "2")["lastName"] == "C"
 
 
 @pytest.mark.parametrize(
@@ -218,18 +241,20 @@ def test_columns_with_other_names_are_mapped_or_left_out(sqlite):
         (["firstName,lastName"], (), "The file needs a column providerMembershipId or membershipNumber."),
         ([HEADER], ("--map", "Card=number"), "give it as NAME=COLUMN with one of the columns providerMembershipId,"),
         ([HEADER], ("--map", "Card=tier"), "--map gives a name that is not in the header."),
+        ([HEADER], ("--map", "Card=tier", "--map", "Card=email"), "--map: One name cannot stand for two columns."),
         ([f"{HEADER}\r{ADA}\r{ALAN}"], (), "The lines end with a carriage return alone; save the file"),
         (['{"lastName": "A"}\r{"lastName": "B"}'], (), "The lines end with a carriage return alone"),
         (['[{"membershipNumber": "1"}]'], (), "The file is a JSON array; make it JSON Lines, with one object on each"),
         (["", "[", "{"], (), "The file is a JSON array; make it JSON Lines, with one object on each line."),
         ([HEADER], ("--errors", "m.csv"), "--errors: It must be another file than the one that is imported."),
         ([HEADER], ("--errors", "no/folder"), "The file of --errors cannot be written: No such file or directory."),
+        ([HEADER], ("--errors", "x" * 300), "The file of --errors cannot be written: File name too long."),
         ([HEADER], ("--program", "gold"), "Name one of the programs: default."),
     ],
     ids=[
         "misspelt", "spaced", "no header", "twice", "mapped twice", "no identifier", "unknown target", "unknown name",
-        "CSV of one line", "JSON of one line", "JSON array", "JSON array of lines",
-        "errors in the file", "no folder", "no program",
+        "two targets", "CSV of one line", "JSON of one line", "JSON array", "JSON array of lines",
+        "errors in the file", "no folder", "long name", "no program",
     ],
 )  # fmt: skip
 def test_files_and_options_that_cannot_be_used(sqlite, lines, words, sentence):
@@ -271,9 +296,55 @@ def test_a_file_that_breaks_off_is_imported_up_to_there(sqlite, broken, sentence
     assert counts_of(sqlite, "m.csv", code=3) == (1, 1200, 1)
 
 
-def test_utf_16_is_refused_at_once(sqlite):
-    save(sqlite, HEADER, ADA, encoding="utf-16")
-    assert refused(sqlite, "m.csv") == "Line 1 is not in UTF-8; convert the file to UTF-8."
+@pytest.mark.parametrize(
+    ("line", "encoding", "end"),
+    [
+        (HEADER, "utf-16", "\r\n"),
+        (HEADER, "utf-16-le", "\r\n"),
+        (HEADER, "utf-16-be", "\n"),
+        ('{"membershipNumber": "1", "lastName": "A"}', "utf-16-le", "\n"),
+        ('{"membershipNumber": "1", "lastName": "A"}', "utf-32", "\n"),
+    ],
+    ids=["with a mark", "CSV without a mark", "big endian", "JSON Lines", "UTF-32"],
+)
+def test_utf_16_is_refused_at_once(sqlite, line, encoding, end):
+    sentence = "Line 1 holds bytes of 0, as UTF-16 does; convert the file to UTF-8."
+    assert refused(sqlite, save(sqlite, line, ADA, encoding=encoding, end=end)) == sentence
+
+
+def test_utf_16_is_refused_below_a_blank_line_too(sqlite):
+    save(sqlite, "", HEADER, encoding="utf-16-le")
+    assert refused(sqlite, "m.csv") == "Line 2 holds bytes of 0, as UTF-16 does; convert the file to UTF-8."
+
+
+@pytest.mark.parametrize("header", ['membershipNumber;"a, b, c"', "membershipNumber;a, b, c"], ids=["quoted", "plain"])
+def test_the_names_in_the_header_tell_what_divides_them(sqlite, header):
+    save(sqlite, header, "1;Lovelace", ";Turing")
+    words = ("--map", "a, b, c=lastName", "--errors")
+    assert counts_of(sqlite, "m.csv", *words, "e.csv", code=3) == (1, 0, 1)
+    assert show(sqlite, "1")["lastName"] == "Lovelace"
+    assert counts_of(sqlite, "e.csv", *words, "again.csv", code=3) == (0, 0, 1)
+
+
+def test_a_file_of_refused_rows_that_may_have_been_mended_is_not_lost(sqlite):
+    save(sqlite, HEADER, ADA, "A-2,,,")
+    assert counts_of(sqlite, "m.csv", "--errors", "e.csv", code=3) == (1, 0, 1)
+    mended = (sqlite.folder / "e.csv").read_text().replace("A-2,,", "A-2,,Turing")
+    (sqlite.folder / "e.csv").write_text(mended)
+    told = sqlite("member", "import", "m.csv", "--errors", "e.csv")
+    assert (told.code, told.refusal) == (
+        2, "--errors: The file is not empty: name another, or replace it with --overwrite.",
+    )  # fmt: skip
+    assert (sqlite.folder / "e.csv").read_text() == mended
+    assert counts_of(sqlite, "m.csv", "--errors", "e.csv", "--overwrite", code=3) == (0, 1, 1)
+    assert (sqlite.folder / "e.csv").read_text() == mended.replace("Turing", "")
+
+
+def test_a_file_in_which_no_row_was_put_is_in_the_way_of_no_other_import(sqlite):
+    save(sqlite, HEADER, ADA)
+    assert counts_of(sqlite, "m.csv", "--errors", "e.csv") == (1, 0, 0)
+    assert (sqlite.folder / "e.csv").read_bytes() == b""
+    assert counts_of(sqlite, "m.csv", "--errors", "e.csv") == (0, 1, 0)
 
 
 def test_files_without_rows(sqlite):
@@ -338,10 +409,15 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def ignore_interrupts() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
-def halfway(loyalty: Loyalty, *words: str, more: str = "") -> Iterator[subprocess.Popen]:
+def halfway(loyalty: Loyalty, *words: str, more: str = "", **options: object) -> Iterator[subprocess.Popen]:
     """An import that has written some members and waits for more; `more` is in front of those of `many`."""
-    running = begin(loyalty, "-", *words, stdin=subprocess.PIPE, preexec_fn=heed_interrupts)
+    running = begin(loyalty, "-", *words, **{"stdin": subprocess.PIPE, "preexec_fn": heed_interrupts} | options)
     header, rows = (loyalty.folder / many(loyalty)).read_bytes().split(b"\n", 1)
     running.stdin.write(header + b"\n" + more.encode() + rows)
     running.stdin.flush()
@@ -367,18 +443,38 @@ def test_a_killed_import_leaves_whole_members_and_no_process_and_goes_on(loyalty
     assert rows_of(loyalty) == (MANY,) * 3
 
 
-def test_an_interrupted_import_says_how_far_it_has_come(sqlite):
+@INTERRUPTIONS
+def test_an_interrupted_import_says_how_far_it_has_come(sqlite, interruption):
     with halfway(sqlite) as running:
-        running.send_signal(signal.SIGINT)
+        running.send_signal(interruption)
         assert running.wait(timeout=SECONDS) == 1
         kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
         assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
 
 
-def test_what_is_committed_when_the_import_is_interrupted_is_told_and_its_refused_rows_are_kept(sqlite):
+def test_all_processes_of_an_import_may_be_told_at_once_and_again_as_by_timeout(sqlite):
+    with halfway(sqlite, start_new_session=True) as running:
+        running.send_signal(signal.SIGTERM)
+        os.killpg(running.pid, signal.SIGTERM)
+        assert running.wait(timeout=SECONDS) == 1
+        kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
+        assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+
+
+def test_an_import_that_is_told_to_ignore_interruptions_goes_on(sqlite):
+    with halfway(sqlite, "--json", preexec_fn=ignore_interrupts) as running:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running.send_signal(number)
+        running.stdin.close()
+        assert running.wait(timeout=SECONDS) == 0
+        assert json.loads(running.stdout.read())["added"] == MANY
+
+
+@INTERRUPTIONS
+def test_what_is_committed_when_the_import_is_interrupted_is_told_and_its_refused_rows_are_kept(sqlite, interruption):
     sqlite.module = "tests.cli.slow_import"
     with halfway(sqlite, "--json", "--errors", "e.csv", more="R-1,,,\n") as running:
-        running.send_signal(signal.SIGINT)  # while it rests after the first batch
+        running.send_signal(interruption)  # while it rests after the first batch
         assert running.wait(timeout=SECONDS) == 1
         members = rows_of(sqlite)[0]
         assert json.loads(running.stdout.read()) == {"added": members, "present": 0, "refused": 1}
@@ -387,11 +483,12 @@ def test_what_is_committed_when_the_import_is_interrupted_is_told_and_its_refuse
     assert (sqlite.folder / "e.csv").read_text().splitlines()[1] == "2,lastName: This field is required.,R-1,,,"
 
 
-def test_an_interruption_after_the_end_changes_nothing(sqlite):
+@INTERRUPTIONS
+def test_an_interruption_after_the_end_changes_nothing(sqlite, interruption):
     sqlite.module = "tests.cli.slow_import"
     running = begin(sqlite, many(sqlite, 1200), "--json", preexec_fn=heed_interrupts)
     assert json.loads(running.stdout.readline()) == {"added": 1200, "present": 0, "refused": 0}
-    running.send_signal(signal.SIGINT)
+    running.send_signal(interruption)
     assert running.communicate(timeout=SECONDS) == (b"", b"")
     assert running.returncode == 0
 
@@ -464,6 +561,17 @@ def test_a_device_that_is_full(sqlite):
     save(sqlite, HEADER, ADA)
     assert ended(sqlite, "m.csv", "--errors", "/dev/full").endswith(": No space left on device. Nothing was written.\n")
     assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["text", "JSON"])
+def test_a_full_disk_under_the_counts(sqlite, words):
+    save(sqlite, HEADER, ADA, "A-2,,,")
+    with Path("/dev/full").open("wb") as full:
+        reason, told = ended(sqlite, "m.csv", *words, stdout=full).splitlines()
+    assert reason == "Line 3: lastName: This field is required."
+    assert told == (
+        "Error: Standard output cannot be written: No space left on device. Members added before that, which stay: 1."
+    )
 
 
 def test_progress_is_shown_on_a_terminal(sqlite):
