@@ -15,6 +15,7 @@ from certify.requirements import Flow
 from certify.specification import CARRIES, IDENTIFIERS, Specification
 
 # The hotel of the contract's examples: any will do where a program takes any.
+BEGUN = ("pending", "enrolled")
 HOTEL = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 T = TypeVar("T")
 
@@ -58,6 +59,12 @@ class Enrolled:
     def id(self) -> str:
         """The provider's identifier of the membership."""
         return str(self.membership.get("providerMembershipId"))
+
+    def is_now(self, membership: dict | None) -> bool:
+        """Tell whether a membership is as it was enrolled; one that was pending may have been confirmed since."""
+        if membership is None or self.membership.get("status") != "pending":
+            return membership == self.membership
+        return str(membership.get("providerMembershipId")) == self.id and membership.get("status") in BEGUN
 
 
 @dataclass
@@ -109,10 +116,10 @@ class Play:
 
     def _keep(self, body: Any, answer: Answer) -> None:
         customer = body.get("customer") if isinstance(body, dict) else None
-        for membership in memberships(answer.body)[:1]:
-            pair = (str((customer or {}).get("email", "")), str(membership["providerMembershipId"]))
-            if pair not in self.left:
-                self.left.append(pair)
+        found = memberships(answer.body)
+        pair = (str((customer or {}).get("email", "")), str(found[0]["providerMembershipId"]) if found else "")
+        if pair not in self.left:
+            self.left.append(pair)
 
     def serve(self, flow: Flow, body: Any, **options: Any) -> Answer:
         """Call the operation of a flow with a request that must be served, and return the answer.

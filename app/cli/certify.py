@@ -43,6 +43,19 @@ def _new_file(_context: click.Context, _parameter: click.Parameter, value: pathl
     return value
 
 
+def _token(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """RFC 6750, section 2.1: a bearer token is of visible signs of ASCII; others no header can carry."""
+    if value and not (value.isascii() and value.isprintable() and " " not in value):
+        raise click.BadParameter("a token has letters, digits and signs of ASCII, and no spaces.")
+    return value
+
+
+def _first_token(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("it is empty.")
+    return _token(context, parameter, value)
+
+
 _file = click.Path(path_type=pathlib.Path)
 
 
@@ -55,11 +68,18 @@ _file = click.Path(path_type=pathlib.Path)
     ),
 )
 @click.option("--base-url", required=True, metavar="URL", callback=_base_url, help="That you give to Mews.")
-@click.option("--token", required=True, envvar="LOYALTY_TOKEN", help="That Mews would send; better in LOYALTY_TOKEN.")
+@click.option(
+    "--token",
+    required=True,
+    envvar="LOYALTY_TOKEN",
+    callback=_first_token,
+    help="That Mews would send; better in LOYALTY_TOKEN.",
+)
 @click.option(
     "--second-token",
     default="",
     envvar="LOYALTY_SECOND_TOKEN",
+    callback=_token,
     help="That is valid too, as in rotation; better in LOYALTY_SECOND_TOKEN.",
 )
 @click.option("--spec", type=_file, default=contract.SPECIFICATION, help="The contract; without, the kit's own.")

@@ -23,6 +23,7 @@ def most_ids(play: Play) -> int:
     Flow.LIST,
     "list-returns-membership",
     "list-unknown-is-not-found",
+    "list-has-no-other",
     "list-order-is-as-asked",
     "list-repeated-id-is-one-entry",
     "list-repeat-is-byte-for-byte",
@@ -33,7 +34,7 @@ def list_known_and_unknown(play: Play) -> None:
     first, second, unknown = play.enroll(), play.enroll(), play.unknown_id()
     answer = play.refresh([first.id])
     told = "The membership in the list is not as the enrollment answered with it."
-    play.check("list-returns-membership", entry(answer, first.id) == first.membership, told, first.answer, answer)
+    play.check("list-returns-membership", first.is_now(entry(answer, first.id)), told, first.answer, answer)
     mixed = play.call(Flow.LIST, play.body(Flow.LIST, [second.id, unknown, first.id]))
     told = f"An unknown identifier among others is answered with {mixed.status}."
     if not play.check("list-unknown-is-not-found", mixed.is_success, told, mixed):
@@ -43,11 +44,18 @@ def list_known_and_unknown(play: Play) -> None:
     play.check("list-unknown-is-not-found", found == "notFound", told, mixed)
     for enrolled in (first, second):
         told = "Beside an unknown identifier the list does not have a known membership as it is."
-        same = entry(mixed, enrolled.id) == enrolled.membership
+        same = enrolled.is_now(entry(mixed, enrolled.id))
         play.check("list-returns-membership", same, told, enrolled.answer, mixed)
-    told = "The entries stand in another order than the identifiers."
     asked = [second.id, unknown, first.id]
-    ordered = [one for one in asked if one in ids(mixed)] == list(dict.fromkeys(ids(mixed)))
+    told = "The list has an entry for an identifier that was not asked for."
+    play.check("list-has-no-other", set(ids(mixed)) <= set(asked), told, mixed)
+    alone = play.call(Flow.LIST, play.body(Flow.LIST, [unknown]))
+    told = f"A list of one unknown identifier is answered with {alone.status}, and not with the status notFound."
+    found = (entry(alone, unknown) or {}).get("status")
+    play.check("list-unknown-is-not-found", alone.is_success and found == "notFound", told, alone)
+    told = "The entries stand in another order than the identifiers."
+    listed = [one for one in dict.fromkeys(ids(mixed)) if one in asked]
+    ordered = listed == [one for one in asked if one in listed]
     play.check("list-order-is-as-asked", ordered, told, mixed)
     repeated = play.refresh([first.id, unknown, first.id, unknown])
     told = f"Two identifiers, each asked twice, have {counted(len(ids(repeated)), 'entry', 'entries')}."
@@ -69,8 +77,14 @@ def list_many(play: Play) -> None:
     answer = play.call(Flow.LIST, body)
     told = f"A list of {most} identifiers is answered with {answer.status}."
     if play.check("list-takes-as-many-as-the-spec-allows", answer.is_success, told, answer):
-        told = f"A list of {most} identifiers has entries for {len(set(ids(answer)) & set(asked))} of them."
-        play.check("list-takes-as-many-as-the-spec-allows", set(ids(answer)) == set(asked), told, answer)
+        entries, of_them = counted(len(ids(answer)), "entry", "entries"), len(set(ids(answer)) & set(asked))
+        told = f"A list of {most} identifiers has {entries}, for {of_them} of them."
+        each_once = sorted(ids(answer)) == sorted(asked)
+        if play.check("list-takes-as-many-as-the-spec-allows", each_once, told, answer):
+            told = "A full list does not have a membership as it is."
+            for one in enrolled:
+                same = one.is_now(entry(answer, one.id))
+                play.check("list-takes-as-many-as-the-spec-allows", same, told, one.answer, answer)
     body = play.body(Flow.LIST, [*asked, play.unknown_id()])
     what = f"A list of {most + 1} identifiers"
     wrong = Wrong("list-refuses-one-more", what, body, "/providerMembershipIds", (problems.TOO_LONG,))
@@ -116,6 +130,6 @@ def list_at_night(play: Play) -> None:
         told = f"One of {BURST} full lists, {BURST_AT_ONCE} at a time, is answered with {answer.status}."
         play.check("list-serves-the-nightly-burst", answer.is_success or answer.status == 429, told, answer)
         if answer.is_success:
-            told = "A list of the burst lacks a membership that it was asked for."
-            has_both = {one.id for one in enrolled} <= set(ids(answer))
+            told = "A list of the burst does not have a membership as it is."
+            has_both = all(one.is_now(entry(answer, one.id)) for one in enrolled)
             play.check("list-serves-the-nightly-burst", has_both, told, answer)

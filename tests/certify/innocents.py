@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tests.certify.faults.seeding import keep_members, lock, spoil_errors, spoil_memberships, spoil_problems, without
 from tests.certify.front import Answer, Call, Fault, problem
+from tests.support import ENROLL
 
 INNOCENTS: dict[str, Fault] = {}
 
@@ -53,6 +54,16 @@ def media_type_in_capitals(call: Call) -> Answer:
 @innocent
 def further_headers(call: Call) -> Answer:
     return call.forward().with_header("Strict-Transport-Security", "max-age=63072000").with_header("Via", "1.1 proxy")
+
+
+@innocent
+def confirmed_when_it_is_listed(call: Call) -> Answer:
+    """An enrollment that is begun, and confirmed by the time of the next list; the contract has `pending` for it."""
+    found = call.forward()
+    if not (call.is_for(ENROLL) and found.is_ok):
+        return found
+    begun = {"status": "pending"}
+    return found.with_memberships(lambda one: {"providerMembershipId": one["providerMembershipId"]} | begun)
 
 
 @innocent

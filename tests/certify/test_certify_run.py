@@ -59,6 +59,18 @@ def test_a_miss_of_what_mews_publishes_is_a_failure(server):
 
 
 @on_sqlite
+def test_who_was_enrolled_under_another_name_of_the_identifier_is_listed_as_left_behind(server):
+    def renamed(call: Call) -> Answer:
+        found = call.forward()
+        return found.with_content(found.content.replace(b"providerMembershipId", b"provider_membership_id"))
+
+    with front(server, renamed) as spoilt:
+        left = judged(spoilt).left
+    assert left
+    assert all(email.endswith("@certify.example") and not identifier for email, identifier in left)
+
+
+@on_sqlite
 @pytest.mark.parametrize(("strict", "result", "code"), [(False, "advice", 0), (True, "failed", 1)])
 def test_a_miss_of_our_reading_is_advice_unless_strict(strict, result, code, server):
     with front(server, no_challenge) as spoilt:

@@ -70,6 +70,8 @@ COMMON_FAULTS = [
     "other_languages_crash_at_links",
     "search_in_english_only",
     "redirect_to_a_slash",
+    "stranger_beside",
+    "full_list_forgets",
 ]
 # What a database has a part in.
 COMMON_ON_POSTGRES = [
@@ -87,6 +89,7 @@ COMMON_WAYS = [
     "charset_beside_the_media_type",
     "memberships_with_all_that_is_optional",
     "busy_at_times",
+    "confirmed_when_it_is_listed",
 ]
 SOAK = bool(os.environ.get("SOAK"))
 # Of databases and names of faults, and of those that only generated requests meet.

@@ -50,6 +50,35 @@ def unknown_is_404(call: Call) -> Answer:
 
 
 @seeded("list-unknown-is-not-found")
+def nobody_known_is_404(call: Call) -> Answer:
+    found = call.forward()
+    if call.is_for(LIST) and found.is_ok and {one["status"] for one in found.body["memberships"]} == {"notFound"}:
+        return problem(404, "core/not-found", "Not found")
+    return found
+
+
+@seeded("list-has-no-other")
+def stranger_beside(call: Call) -> Answer:
+    stranger = {"providerMembershipId": "a-stranger", "status": "pending"}
+    return spoil_list(call, lambda every: [*every, stranger])
+
+
+@seeded("list-takes-as-many-as-the-spec-allows")
+def full_list_forgets(call: Call) -> Answer:
+    def change(every: list[dict]) -> list[dict]:
+        if len(every) <= 50:
+            return every
+        return [{"providerMembershipId": one["providerMembershipId"], "status": "notFound"} for one in every]
+
+    return spoil_list(call, change)
+
+
+@seeded("list-takes-as-many-as-the-spec-allows")
+def full_list_has_one_twice(call: Call) -> Answer:
+    return spoil_list(call, lambda every: [*every, every[0]] if len(every) > 50 else every)
+
+
+@seeded("list-unknown-is-not-found")
 def unknown_is_declined(call: Call) -> Answer:
     return spoil_list(
         call,
