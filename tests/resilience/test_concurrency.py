@@ -142,6 +142,25 @@ def test_deadlocks_are_tried_again(start, database_url, tell):
         tell(deadlocks=rival.deadlocks(), answered_500=0)
 
 
+@only_postgres
+def test_a_link_waits_for_a_change_of_the_status_and_goes_by_it(start, database_url):
+    """Without a lock on the membership's row, the link would see it as it was, and stand beside its cancelation."""
+    server = start(**PATIENT)
+    identifier = server.enroll(GUEST).json()["membership"]["providerMembershipId"]
+    body = {"mewsEnterpriseId": HOTEL, "providerMembershipId": identifier, "isLinked": True, "mewsCustomerId": CUSTOMER}
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        contextlib.closing(psycopg.connect(database_url)) as rival,
+    ):
+        rival.execute("UPDATE membership SET status = 'canceled'")
+        answer = executor.submit(server.call, support.LINK, body)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            answer.result(1)
+        rival.commit()
+    assert answer.result().status_code == 422
+    assert support.count(Link) == 0
+
+
 @contextlib.contextmanager
 def locked(database_url: str):
     """Keep all others from writing members until the block ends; it can be released before."""
