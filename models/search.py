@@ -38,16 +38,11 @@ def judge(
     """Return the candidates that are shown, in the order of the answer, and all others, the best first.
 
     Shown are those that match, unless they are far behind the best; where the best is not strong, some that are only
-    possible follow. Where one has the identifier and the names that were given, shown are those with an identifier, and
-    those who are known by their names and a contact. For the arguments, see `search`.
+    possible follow. For the arguments, see `search`.
     """
     wanted = matching.filter_keys(member_filter)
     found = candidates.find(program, wanted, now, limit=limit)
     best = max((entry.comparison.score for entry in found), default=0.0)
-    given = [name for name in matching.NAMES if wanted[f"{name}_key"]]
-    if any(entry.comparison.identifiers and entry.comparison.agrees(*given) for entry in found):
-        shown = [entry for entry in found if _is_certain(entry)]
-        return shown[:limit], [entry for entry in found if not _is_certain(entry)] + shown[limit:]
     shown = [entry for entry in found if _is_shown(entry, best)]
     if not candidates.is_strong(best, wanted):
         shown += [entry for entry in found if entry.comparison.standing is Standing.POSSIBLE][:POSSIBLE_ONES]
@@ -56,12 +51,9 @@ def judge(
 
 
 def _is_shown(entry: Candidate, best: float) -> bool:
-    is_near = entry.comparison.score >= best - FAR_BEHIND
-    return entry.comparison.standing is Standing.MATCH and (is_near or _is_certain(entry))
-
-
-def _is_certain(entry: Candidate) -> bool:
-    return bool(entry.comparison.identifiers) or entry.comparison.is_known_by_contact
+    comparison = entry.comparison
+    is_certain = bool(comparison.identifiers) or comparison.is_known_by_contact
+    return comparison.standing is Standing.MATCH and (is_certain or comparison.score >= best - FAR_BEHIND)
 
 
 def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[dict]:

@@ -40,6 +40,8 @@ def before_load_schema(context: Any, raw_schema: dict) -> None:
     Without the first Schemathesis would send `jürgen@example.com` as an invalid address and complain that it is taken.
     The links make the stateful phase feed what an enrollment answers to the other operations.
     """
+    if raw_schema["info"]["title"] != contract.load().document["info"]["title"]:
+        return  # another test's, in the same process
     _widen_formats(raw_schema)
     version = contract.Contract(raw_schema)
     enterprise = {"mewsEnterpriseId": "$request.body#/mewsEnterpriseId"}

@@ -488,17 +488,3 @@ def test_a_last_name_is_found_without_its_particle_and_in_its_other_forms(server
         if wanted[stored] not in found(server, firstName="Karim", lastName=asked)
     ]
     assert missed == []
-
-
-def test_an_identifier_that_fits_the_names_ends_the_search(server):
-    place = {"city": "New York", "countryCode": "US"}
-    first, *_, last = [
-        enroll(server, firstName="John", lastName="Smith", email=f"{number}@example.com", address=place)
-        for number in range(12)
-    ]
-    names = {"firstName": "John", "lastName": "Smith", "city": "New York"}
-    assert found(server, membershipNumber=last["membershipNumber"], **names) == [last["providerMembershipId"]]
-    both = found(server, membershipNumber=last["membershipNumber"], **names, email="0@example.com")
-    assert both == [last["providerMembershipId"], first["providerMembershipId"]]
-    other = found(server, membershipNumber=last["membershipNumber"], firstName="Ann", lastName="Lee")
-    assert other == [last["providerMembershipId"]]
