@@ -57,8 +57,8 @@ def identifying(wanted: dict) -> list[tuple[Scan, Values]]:
 
 
 def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
-    """Return the scans for members that agree in the two leading columns of an index, names in either order, or in
-    both names with a postal code that is misspelt.
+    """Return the scans for members that agree in the two leading columns of an index, names in either order or the last
+    name in another form, or in both names with a postal code that is misspelt.
 
     Args:
         wanted: what `models.matching.filter_keys` returned.
@@ -76,9 +76,9 @@ def _other_last_names(wanted: dict) -> list[tuple[Scan, Values]]:
     """Return the scans for members of the first name that have the last name in another form; see `spellings.forms`."""
     if not wanted["first_name_code"] or not wanted["last_name_code"]:
         return []
-    place = (wanted["first_name_key"], wanted["city_key"])
+    first_code, *others = (wanted[column] for column in ("first_name_code", "first_name_key", "city_key"))
     return [
-        (Scan(NAMES[:2], NAMES[2:], limit=NEIGHBOURS), (last_name_code(form), wanted["first_name_code"], form, *place))
+        (Scan(NAMES[:2], NAMES[2:], limit=NEIGHBOURS), (last_name_code(form), first_code, form, *others))
         for form in spellings.forms(wanted["last_name_key"])
     ]
 

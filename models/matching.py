@@ -153,7 +153,9 @@ def compare(wanted: dict, candidate: dict) -> Comparison:
     )
     evidence, swapped = _compare_names(wanted, candidate)
     for field, column in _COLUMNS.items():
-        _add(evidence, field, _weighed_before(field, wanted[column], candidate[column]))
+        _add(evidence, field, _remembered(field, wanted[column], candidate[column]))
+    country = folding.country_key(candidate["country_code"])
+    _add(evidence, "country_code", _remembered("country_code", wanted["country_code"], country))
     # No two people share most of these, so that there is nothing to remember.
     _add(evidence, "email", _weighed("email", similarity("email", wanted["email_key"], candidate["email_key"])))
     _add(evidence, "phone_number", _weighed("phone_number", _phone_similarity(wanted["phone_keys"], candidate)))
@@ -188,8 +190,8 @@ def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
 
 def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, Weighed]:
     evidence: dict[str, Weighed] = {}
-    _add(evidence, "first_name", _weighed_before("first_name", first, candidate["first_name_key"]))
-    _add(evidence, "last_name", _weighed_before("last_name", last, candidate["last_name_key"]))
+    _add(evidence, "first_name", _remembered("first_name", first, candidate["first_name_key"]))
+    _add(evidence, "last_name", _remembered("last_name", last, candidate["last_name_key"]))
     return evidence
 
 
@@ -203,7 +205,7 @@ def _weighed(field: str, similarity: float | None) -> Weighed | None:
 
 
 @functools.lru_cache(REMEMBERED)
-def _weighed_before(field: str, one: str | None, other: str | None) -> Weighed | None:
+def _remembered(field: str, one: str | None, other: str | None) -> Weighed | None:
     return _weighed(field, similarity(field, one, other))
 
 
@@ -211,8 +213,8 @@ def _sum(evidence: dict[str, Weighed]) -> float:
     return sum(weight for _, weight in evidence.values())
 
 
-def _same_country(one: str, other: str) -> float:
-    return float(one == folding.country_key(other))
+def _equality(one: str, other: str) -> float:
+    return float(one == other)
 
 
 def _code_similarity(one: str, other: str) -> float:
@@ -249,10 +251,10 @@ _SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "email": _email_similarity,
     "city": JaroWinkler.similarity,
     "postal_code": _code_similarity,
-    "country_code": _same_country,
+    "country_code": _equality,
 }
 _IDENTIFIERS = {"provider_membership_id": "provider_membership_id", "membership_number": "number_key"}
-_COLUMNS = {"country_code": "country_code", "city": "city_key", "postal_code": "postal_code_key"}
+_COLUMNS = {"city": "city_key", "postal_code": "postal_code_key"}
 
 
 def similarity(field: str, one: str | None, other: str | None) -> float | None:

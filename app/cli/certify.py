@@ -43,17 +43,13 @@ def _new_file(_context: click.Context, _parameter: click.Parameter, value: pathl
     return value
 
 
-def _token(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _token(_context: click.Context, parameter: click.Parameter, value: str) -> str:
     """RFC 6750, section 2.1: a bearer token is of visible signs of ASCII; others no header can carry."""
-    if value and not (value.isascii() and value.isprintable() and " " not in value):
+    if parameter.required and not value:
+        raise click.BadParameter("it is empty.")
+    if not value.isascii() or not value.isprintable() or " " in value:
         raise click.BadParameter("a token has letters, digits and signs of ASCII, and no spaces.")
     return value
-
-
-def _first_token(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not value:
-        raise click.BadParameter("it is empty.")
-    return _token(context, parameter, value)
 
 
 _file = click.Path(path_type=pathlib.Path)
@@ -72,7 +68,7 @@ _file = click.Path(path_type=pathlib.Path)
     "--token",
     required=True,
     envvar="LOYALTY_TOKEN",
-    callback=_first_token,
+    callback=_token,
     help="That Mews would send; better in LOYALTY_TOKEN.",
 )
 @click.option(

@@ -71,6 +71,17 @@ def test_who_was_enrolled_under_another_name_of_the_identifier_is_listed_as_left
 
 
 @on_sqlite
+def test_a_body_that_nests_deep_is_a_finding(server):
+    def nested(call: Call) -> Answer:
+        found = call.forward()
+        return found.with_content(b"[" * 400 + b"]" * 400) if call.is_for(support.SEARCH) and found.is_ok else found
+
+    with front(server, nested) as spoilt:
+        report = judged(spoilt)
+    assert "search-answer-follows-spec" in with_result(report, "failed", "advice")
+
+
+@on_sqlite
 @pytest.mark.parametrize(("strict", "result", "code"), [(False, "advice", 0), (True, "failed", 1)])
 def test_a_miss_of_our_reading_is_advice_unless_strict(strict, result, code, server):
     with front(server, no_challenge) as spoilt:
