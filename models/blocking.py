@@ -56,20 +56,33 @@ def identifying(wanted: dict) -> list[tuple[Scan, Values]]:
     return [(Scan((column,)), (value,)) for column, value in pairs if value]
 
 
-def exact(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
-    """Return the scans for members that agree in the two leading columns of an index, names in either order or the last
-    name in another form, or in both names with a postal code that is misspelt.
+def namesakes(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
+    """Return the scans for members whose names sound alike, in either order or with the last name in another form.
 
     Args:
         wanted: what `models.matching.filter_keys` returned.
-        limit: how many namesakes to read at most.
+        limit: how many of them to read at most.
     """
-    scans = []
-    for columns, values in _sorted_values(wanted):
-        if all(values[:2]):
-            most = min(limit, MOST_CANDIDATES) if columns is NAMES else NEIGHBOURS
-            scans.append((Scan(columns[:2], columns[2:], limit=most), values))
-    return scans + _other_last_names(wanted) + _misspelt_postal_code(wanted)
+    most = min(limit, MOST_CANDIDATES)
+    return [
+        (Scan(NAMES[:2], NAMES[2:], limit=most), values)
+        for columns, values in _sorted_values(wanted)
+        if columns is NAMES and all(values[:2])
+    ] + _other_last_names(wanted)
+
+
+def partly_exact(wanted: dict) -> list[tuple[Scan, Values]]:
+    """Return the scans for members that agree in one name and the place, or in both names with a postal code that is
+    misspelt.
+
+    Args:
+        wanted: what `models.matching.filter_keys` returned.
+    """
+    return [
+        (Scan(columns[:2], columns[2:], limit=NEIGHBOURS), values)
+        for columns, values in _sorted_values(wanted)
+        if columns is not NAMES and all(values[:2])
+    ] + _misspelt_postal_code(wanted)
 
 
 def _other_last_names(wanted: dict) -> list[tuple[Scan, Values]]:

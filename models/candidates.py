@@ -15,6 +15,7 @@ from models.programs import Status
 from models.tables import Member, Membership, Program
 
 STRONG = 0.7  # the share of the highest score possible from which a candidate is all but certain
+ROUNDING = 1e-9  # sums of the same weights in another order differ by less
 COLUMNS = (
     *("id", *PERSON_FIELDS, *ADDRESS_FIELDS),
     *("email_key", "phone_key", "phone_digits_key"),
@@ -49,10 +50,16 @@ def find(program: Program, wanted: dict, now: datetime.datetime, *, limit: int) 
         limit: how many of one name to read at most.
     """
     found: dict[int, Candidate] = {}
-    read = functools.partial(_read, program, now)
-    _compare(found, wanted, read(blocking.identifying(wanted) + blocking.exact(wanted, limit=limit)))
-    if not _is_found(found.values(), wanted):
-        _compare(found, wanted, read(blocking.nearest(wanted)))
+    identifying, namesakes = blocking.identifying(wanted), blocking.namesakes(wanted, limit=limit)
+    first = identifying or namesakes
+    rows = _read(program, now, first)
+    _compare(found, wanted, rows)
+    # Who agrees in everything is among those, unless some were left unread: all others are others.
+    is_cut_off = any(len(rows) >= scan.limit for scan, _ in first)
+    if is_cut_off or not _is_found(found.values(), wanted, 1.0):
+        _compare(found, wanted, _read(program, now, (namesakes if identifying else []) + blocking.partly_exact(wanted)))
+        if not _is_found(found.values(), wanted, STRONG):
+            _compare(found, wanted, _read(program, now, blocking.nearest(wanted)))
     return sorted(found.values(), key=operator.attrgetter("rank"))
 
 
@@ -61,14 +68,14 @@ def is_strong(best: float, wanted: dict) -> bool:
     return best >= STRONG * matching.highest_score(wanted)
 
 
-def _is_found(found: Iterable[Candidate], wanted: dict) -> bool:
-    """Tell whether one is so good that neighbours in the indexes are not worth reading.
+def _is_found(found: Iterable[Candidate], wanted: dict, share: float) -> bool:
+    """Tell whether one has that share of the highest score possible, and the names that are given.
 
     A high score is not enough: who lives at the same place with the same last name is likely someone of the family.
     """
     given = [name for name in matching.NAMES if wanted[f"{name}_key"]]
     best = max((entry.comparison.score for entry in found if entry.comparison.agrees(*given)), default=-math.inf)
-    return is_strong(best, wanted)
+    return best >= share * matching.highest_score(wanted) - ROUNDING
 
 
 def _compare(found: dict[int, Candidate], wanted: dict, rows: list[dict]) -> None:

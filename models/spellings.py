@@ -18,12 +18,21 @@ _SPELLINGS = [
         (r"\bst\b", "saint"),
         (r"\bma?c ?(?=\w)", "mac"),  # McDonald, Mac Donald, MacDonald
         (r"\babd ?[aeiou][lrnsdtz] ?(?=\w)", "abd"),  # Abdul Rahman, Abdelrahman, Abdurrahman
+        (r"\ba[iy]e?s?c?h(?=ah?\b)", "aish"),  # Aicha, Ayesha, Aisha
+        (r"\bcheik", "sheik"),  # Cheikh, Sheikh
+        (r"\b(?:sean|shaun|shawn)\b", "shon"),
+        (r"\bstewart", "stuart"),
+        (r"\bgeof", "jef"),  # Geoffrey, Jeffrey
+        (r"mp(?=[st])", "m"),  # Thompson, Thomson
+        (r"dt\b", "t"),  # Schmidt, Schmitt
         ("tsch|tch|cz", "ch"),  # Tschaikowski, Chaykovsky
+        ("tz", "z"),  # Schultz, Schulz
+        (r"(?<=[eiou])z(?=[aeiou]\w)", "s"),  # Suzanne, Susanne
         ("sch|sz", "sh"),  # Schischkin, Shishkin
         (r"(?<=\w\w)sh(?=\w)", "s"),  # Ayshe, Ayşe; Misha, Miša
         (r"\bste(?:ph|f)", "stev"),  # Stephen, Stefan, Steven
         ("ph", "f"),  # Sophia, Sofia
-        (r"\b[ck]hr", "hr"),  # Christos, Hristos, Khristos
+        (r"\b[ck](?:hr|r(?=ist))", "hr"),  # Christos, Hristos, Khristos; Christina, Kristina
         ("ck|q(?!i)", "k"),  # Rick, Rik; Qasim, Kasim
         ("x", "ks"),  # Alexander, Aleksander
         ("w", "v"),  # Nowak, Novak
@@ -39,6 +48,8 @@ _SPELLINGS = [
         (r"\b[ij](?=[ao]\w{3})", "y"),  # Jaroslav, Yaroslav, Iaroslav
         (r"\b(?:[yi]e(?=\w\w)|je(?=[lkv][aeig]))", "e"),  # Yelena, Jelena, Elena
         (r"(?<=\w)[jy](?=\w)|(?<=\w{3})[jy]\b", "i"),  # Sergey, Sergej, Sergei; Meyer, Meier
+        (r"(?<=\w)[ae]ie?(?=[rs])|(?<=\w)[ae]i(?=ner|la)", "ai"),  # Meyer, Maier, Mayr; Reiner, Rainer; Leila, Laila
+        (r"\bkath?[aeo]?rine?\b", "katrin"),  # Catherine, Kathryn
         (r"(?<=\w[aeo])h\b", ""),  # Farah, Fara
         (r"(.)\1+", r"\1"),  # Phillip, Philip
         (r"sk(?:i|a|aia)\b", "ski"),  # Belinsky, Belinskaya

@@ -168,11 +168,37 @@ def test_a_wrong_phone_number_does_not_hide_the_right_email(server, guest):
 def test_a_phone_number_counts_in_every_spelling(server, stored, asked):
     address = {} if "without" in stored else {"address": {"countryCode": "US"}}
     country = {} if "without" in asked else {"countryCode": "US"}
-    other = enroll(server, email="a@example.com", phoneNumber="+12127369999", address={"countryCode": "US"})
+    enroll(server, email="a@example.com", phoneNumber="+12127369999", address={"countryCode": "US"})
     phone = stored.removesuffix(" without country")
     wanted = enroll(server, email="b@example.com", phoneNumber=phone, **address)
-    both = found(server, firstName="Ann", lastName="Lee", phoneNumber=asked.removesuffix(" without country"), **country)
-    assert both == [wanted["providerMembershipId"], other["providerMembershipId"]]
+    phone = asked.removesuffix(" without country")
+    answer = found(server, firstName="Ann", lastName="Lee", phoneNumber=phone, **country)
+    assert answer[0] == wanted["providerMembershipId"]
+
+
+def test_who_agrees_in_everything_comes_without_namesakes_who_do_not(server):
+    home = {"city": "Exeter", "postalCode": "EX1 1AA", "countryCode": "GB"}
+    one = enroll(server, email="one@example.com", phoneNumber="+441392496017", address=home)
+    other = enroll(server, email="other@example.com", phoneNumber="+441392496018", address=home)
+    family = [one["providerMembershipId"], other["providerMembershipId"]]
+    names = {"firstName": "Ann", "lastName": "Lee"}
+    assert found(server, **names, email="one@example.com") == family[:1]
+    assert found(server, **names, membershipNumber=one["membershipNumber"]) == family[:1]
+    assert found(server, **names, **home, phoneNumber="+441392496018") == family[1:]
+    assert found(server, **names, **home) == family
+    assert found(server, **names, email="third@example.com") == family
+
+
+def test_all_who_agree_in_everything_are_found_among_many_namesakes(server):
+    """Father and son of one address, with a city of namesakes who come before them in every order."""
+    for index in range(2 * SEARCH_LIMIT):
+        code = f"EX1 {index % 10}B{string.ascii_uppercase[index // 10]}"
+        address = {"city": "Exeter", "postalCode": code, "countryCode": "GB"}
+        enroll(server, email=f"{index}@example.com", address=address)
+    home = {"city": "Exeter", "postalCode": "EX9 9ZZ", "countryCode": "GB"}
+    family = [enroll(server, email=email, address=home) for email in ("one@example.com", "other@example.com")]
+    first_two = found(server, firstName="Ann", lastName="Lee", **home)[:2]
+    assert first_two == [membership["providerMembershipId"] for membership in family]
 
 
 @pytest.mark.parametrize(
