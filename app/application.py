@@ -174,7 +174,7 @@ def load_backend(settings: Settings, clock: Clock) -> Backend:
     """
     if settings.backend:
         return _backend_factory(settings.backend)()
-    return PeeweeBackend(search_limit=settings.search_limit, clock=clock)
+    return PeeweeBackend(search_limit=settings.search_limit, belief=settings.program_belief, clock=clock)
 
 
 def _backend_factory(name: str) -> Callable[[], Backend]:

@@ -31,7 +31,7 @@ READ_SECONDS = 10
 # Requests that a client may send before it has the answer to the first.
 MOST_PIPELINED = 16
 # Every event that the event loop looks at waits so long for threads that compute: at Python's own 5 ms, it starves.
-SWITCH_SECONDS = 0.0002
+SWITCH_SECONDS = 0.001
 WORKER_STALL_SECONDS = 30
 # How long a connection stays open that has no request when the server stops: one may be on its way.
 PARTING_SECONDS = 1.0

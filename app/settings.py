@@ -76,7 +76,7 @@ class Settings:
     workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
     threads: int = _setting(
         "Requests that a worker process handles at once; one in eight, or one at least, is a list of memberships.",
-        default=8,
+        default=4,
         check=validate.Range(1, 256),
     )
     queue_limit: int = _setting(
@@ -115,6 +115,11 @@ class Settings:
         "between them.",
         default="127.0.0.1,::1",
         check=_check_addresses,
+    )
+    program_belief: float = _setting(
+        "Seconds for which searches and lists believe a hotel's program and its policy as last read; 0 always reads.",
+        default=0.5,
+        check=validate.Range(0, 60),
     )
     search_limit: int = _setting("Members in a search answer, at most.", default=20, check=validate.Range(1, 1000))
     backend: str = _setting(

@@ -6,6 +6,7 @@ A provider that runs a loyalty system already puts its own object in place of `P
 """
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -18,6 +19,8 @@ from models.later import Later
 from models.tables import Program
 
 Values = dict
+# Hotels whose programs are believed.
+MOST_BELIEVED = 1024
 
 
 class Backend(Protocol):
@@ -54,12 +57,20 @@ class Backend(Protocol):
 
 
 class PeeweeBackend:
-    """The loyalty system of this server, on SQLite or Postgres."""
+    """The loyalty system of this server, on SQLite or Postgres.
 
-    def __init__(self, *, search_limit: int, clock: Clock = system_clock) -> None:
+    Args:
+        search_limit: how many members a search finds at most.
+        belief: seconds for which what only reads believes a hotel's program and policy as last read.
+        clock: the time.
+    """
+
+    def __init__(self, *, search_limit: int, belief: float = 0.0, clock: Clock = system_clock) -> None:
         self._search_limit = search_limit
+        self._belief = belief
         self._clock = clock
         self._later = Later()
+        self._believed: dict[tuple, tuple[float, programs.Place]] = {}
 
     def search(self, caller: Caller, member_filter: Values) -> list[Values]:
         """See `models.search.search`."""
@@ -98,10 +109,23 @@ class PeeweeBackend:
     def _located(self, caller: Caller) -> Iterator[Program]:
         """Hold a connection for a request that only reads; a hotel that is new is recorded afterwards."""
         with session():
-            place = programs.locate(caller)
+            place = self._locate(caller)
             yield place.program
         if not place.is_recorded:
             self._later.run(programs.record, place.program, caller, self._clock())
+
+    def _locate(self, caller: Caller) -> programs.Place:
+        asked = caller.mews_enterprise_id, caller.provider_enterprise_id, caller.program
+        now = time.monotonic()
+        until, place = self._believed.get(asked, (0.0, None))
+        if place is not None and now < until:
+            return place
+        place = programs.locate(caller)
+        if place.is_recorded:
+            if len(self._believed) >= MOST_BELIEVED:
+                self._believed.clear()
+            self._believed[asked] = now + self._belief, place
+        return place
 
     def shutdown(self) -> None:
         """Finish what is to be written later."""

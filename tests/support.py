@@ -251,6 +251,7 @@ def gunicorn(
         "LOYALTY_PORT": str(port),
         "LOYALTY_WORKERS": "2",
         "LOYALTY_VALIDATE_RESPONSES": "true",
+        "LOYALTY_PROGRAM_BELIEF": "0",  # tests put another program in its place
         "LOYALTY_FAILED_AUTHENTICATION_LIMIT": "",  # tests send more wrong tokens from one address than anybody
     } | variables
     with log.open("ab") as output:
@@ -272,7 +273,7 @@ def gunicorn(
 def threaded(database_url: str, token: str, clock: Callable, **chosen: object) -> Iterator[Server]:
     """Run the application in a thread of this process, with a clock that the test holds."""
     port = free_port()
-    values = {"database_url": database_url, "port": port, "validate_responses": True} | chosen
+    values = {"database_url": database_url, "port": port, "validate_responses": True, "program_belief": 0.0} | chosen
     app = create_app(settings.load({}, **values), clock)
     running = uvicorn.Server(
         uvicorn.Config(app, port=port, http=BoundedProtocol, lifespan="on", log_config=None, ws="none")

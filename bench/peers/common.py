@@ -11,7 +11,7 @@ PRAGMAS = (
     "cache_size=-4096",
     "journal_size_limit=67108864",
 )
-# As app.security.BELIEF_SECONDS: a revocation takes effect within a second.
+# As app.security.BELIEF_SECONDS and models.backend.BELIEF_SECONDS: a revocation takes effect within a second.
 BELIEF_SECONDS = 0.5
 # Of fields, one of which a member filter must have.
 COMBINATIONS = (

@@ -5,6 +5,7 @@ Statements are built once, so that neither their text nor their key in the cache
 
 import contextvars
 import datetime
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from sqlalchemy import ARRAY, Connection, Row, String, any_, bindparam, delete, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bench.peers import scoring
+from bench.peers.common import BELIEF_SECONDS
 from bench.peers.messages import EnrollRequest, LinkRequest, ListRequest, SearchRequest
 from bench.peers.tables import enterprise, event, link, member, membership, program
 from bench.peers.tokens import Identity
@@ -103,11 +105,12 @@ class Operations:
         self._add_member = insert(member).on_conflict_do_nothing().returning(member.c.id)
         self._add_membership = insert(membership).on_conflict_do_nothing().returning(*DESCRIBED, membership.c.id)
         self._add_link = insert(link).on_conflict_do_nothing()
+        self._believed: dict[tuple, tuple[float, SimpleNamespace]] = {}
         scoring.Statements("?" if is_sqlite else "%s", _execute).use()
 
     def search(self, connection: Connection, identity: Identity, request: SearchRequest) -> dict:
         """Return the members that match."""
-        now, place = _now(), self._place(connection, identity, request)
+        now, place = _now(), self._believed_place(connection, identity, request)
         _connection.set(connection)
         visible = SimpleNamespace(id=place.program_id, visible_statuses=place.visible_statuses)
         return {"members": scoring.find(visible, request.member_filter.model_dump(exclude_unset=True), now)}
@@ -129,7 +132,7 @@ class Operations:
 
     def list(self, connection: Connection, identity: Identity, request: ListRequest) -> dict:
         """Return one membership for each distinct identifier in the order asked."""
-        now, place = _now(), self._place(connection, identity, request)
+        now, place = _now(), self._believed_place(connection, identity, request)
         asked = dict.fromkeys(request.provider_membership_ids)
         given = {"program_id": place.program_id, "identifiers": self._as_parameter(list(asked))}
         known = {row[0]: row for row in connection.execute(self._list, given)}
@@ -155,6 +158,16 @@ class Operations:
             kind = "linked" if request.is_linked else "unlinked"
             _record_event(connection, kind, row.id, identity, place, customer or None, now)
         return {"membership": scoring.describe(*row[: len(DESCRIBED)], now=now)}
+
+    def _believed_place(self, connection: Connection, identity: Identity, request: Request) -> SimpleNamespace:
+        """Return the program and the hotel for a request that only reads, as they were a moment ago."""
+        asked = request.mews_enterprise_id, request.provider_enterprise_id, identity.program
+        until, place = self._believed.get(asked, (0.0, None))
+        if place is None or time.monotonic() >= until:
+            until = time.monotonic() + BELIEF_SECONDS
+            place = self._place(connection, identity, request)
+            self._believed[asked] = until, place
+        return place
 
     def _place(self, connection: Connection, identity: Identity, request: Request) -> SimpleNamespace:
         """Return the program and the hotel, which is recorded first where it is new or newly named."""

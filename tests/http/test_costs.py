@@ -17,13 +17,14 @@ from tests.support import GUEST
 
 LIST = 100
 CUSTOMER = str(uuid.UUID(int=7, version=4))
-# Statements beside the beginning and end of a transaction: the hotel and its program are always the first.
+# Statements beside the beginning and end of a transaction. Where the hotel and its program are asked for, they are the
+# first: what only reads believes them for a moment.
 STATEMENTS = {
     "search by e-mail": ["SELECT", "SELECT"],
-    "search by name": ["SELECT", "SELECT"],
+    "search by name": ["SELECT"],
     "enroll": ["SELECT", "SELECT", "INSERT", "INSERT", "INSERT"],
     "enroll again": ["SELECT", "SELECT"],
-    "list": ["SELECT", "SELECT"],
+    "list": ["SELECT"],
     "link": ["SELECT", "SELECT", "INSERT", "INSERT"],
     "link again": ["SELECT", "SELECT", "INSERT"],
     "unlink": ["SELECT", "SELECT", "DELETE", "INSERT"],
@@ -35,7 +36,8 @@ MOST_KIB = {"search by e-mail": 200, "search by name": 300, "enroll": 200, "link
 @pytest.fixture
 def server(database_url) -> Iterator[support.Server]:
     token = support.prepare(database_url)
-    with support.threaded(database_url, token, system_clock, validate_responses=False) as running:
+    chosen = {"validate_responses": False, "program_belief": 60.0}  # longer than the test
+    with support.threaded(database_url, token, system_clock, **chosen) as running:
         yield running
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import itertools
 import string
+import time
 import uuid
 
 import pytest
@@ -15,7 +16,8 @@ from tests.support import FIELDS, GUEST, REQUIRED, UNEXPECTED, assert_problem
 SCHEMAS = support.CONTRACT.document["components"]["schemas"]
 COMBINATIONS = {branch["title"]: branch["required"] for branch in SCHEMAS["memberFilter"]["anyOf"]}
 LONGEST_CITY = SCHEMAS["memberFilter"]["properties"]["city"]["maxLength"]
-SEARCH_LIMIT = {field.name: field.default for field in dataclasses.fields(Settings)}["search_limit"]
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
+SEARCH_LIMIT = DEFAULTS["search_limit"]
 CRITERIA = "The filter holds no accepted combination of fields; the missing ones of the nearest are listed."
 UNAUTHORIZED = "The bearer token is missing, unknown, expired or revoked."
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -435,6 +437,18 @@ def test_the_program_says_which_statuses_are_visible(server, guest):
     support.set_policy(visible_statuses=["declined"])
     assert found(server, email=GUEST["email"]) == []
     support.alter(guest["providerMembershipId"], status="declined")
+    assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]
+
+
+def test_a_new_policy_of_the_program_takes_effect_within_a_second(start):
+    server = start(LOYALTY_PROGRAM_BELIEF=str(DEFAULTS["program_belief"]))
+    guest = server.enroll(GUEST).json()["membership"]
+    support.alter(guest["providerMembershipId"], status="declined")
+    assert found(server, email=GUEST["email"]) == []
+    support.set_policy(visible_statuses=["declined"])
+    changed = time.monotonic()
+    while found(server, email=GUEST["email"]) == [] and time.monotonic() < changed + 1:
+        time.sleep(0.05)
     assert found(server, email=GUEST["email"]) == [guest["providerMembershipId"]]
 
 
