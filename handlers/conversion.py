@@ -53,15 +53,14 @@ class Schema(marshmallow.Schema):
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:  # noqa: ARG002 (lists are fields of objects)
         """Return the JSON object of a dict or of an object with attributes."""
-        is_mapping = isinstance(obj, Mapping)
+        get = obj.get if type(obj) is dict or isinstance(obj, Mapping) else functools.partial(getattr, obj)
         dumped: dict[str, Any] = {}
-        for part in self._parts:
-            name = part.attribute
-            value = obj.get(name, MISSING) if is_mapping else getattr(obj, name, MISSING)
-            if type(value) is part.plain or (value is None and part.takes_null):
-                dumped[part.key] = value
+        for name, key, plain, takes_null, _, dump in self._parts:
+            value = get(name, MISSING)
+            if type(value) is plain or (value is None and takes_null):
+                dumped[key] = value
             elif value is not None and value is not MISSING:
-                dumped[part.key] = part.dump(value)
+                dumped[key] = dump(value)
         return dumped
 
     def _loaded(self, data: Any) -> dict:

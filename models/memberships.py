@@ -24,22 +24,25 @@ TRANSITIONS = {
 }
 NOT_FOUND = "notFound"
 LINKABLE = {Status.PENDING, Status.ENROLLED}
-# What an answer needs of a row, and what else is done with one.
-COLUMNS = (
-    *(Membership.id, Membership.member, Membership.provider_membership_id, Membership.membership_number),
-    *(Membership.status, Membership.tier, Membership.points, Membership.expires_at, Membership.expires_at_offset),
-    Membership.deeplink_url,
+# What an answer needs of a row; what is changed has its id and its member beside.
+DESCRIBED = (
+    *(Membership.provider_membership_id, Membership.membership_number, Membership.status, Membership.tier),
+    *(Membership.points, Membership.expires_at, Membership.expires_at_offset, Membership.deeplink_url),
 )
+COLUMNS = (Membership.id, Membership.member, *DESCRIBED)
 PERSONAL_FIELDS = tuple(
     name for name in Member._meta.fields if name not in ("id", "program", "key_version", "created_at")
 )
+
+
+_STATUSES = {status.value: status for status in Status}  # faster than to call the class
 
 
 def current_status(status: str, expires_at: datetime.datetime | None, now: datetime.datetime) -> Status:
     """Return what a stored status means now: an enrolled membership that has expired reads as canceled."""
     if status == Status.ENROLLED and expires_at is not None and expires_at <= now:
         return Status.CANCELED
-    return Status(status)
+    return _STATUSES[status]
 
 
 def describe(row: dict, now: datetime.datetime) -> dict:
@@ -49,12 +52,12 @@ def describe(row: dict, now: datetime.datetime) -> dict:
         row: the membership's columns by name.
         now: the moment at which its expiry is judged.
     """
-    status = current_status(row["status"], row["expires_at"], now).value
-    if status == Status.PENDING:
-        return {"provider_membership_id": row["provider_membership_id"], "status": status}
+    status = current_status(row["status"], row["expires_at"], now)
+    if status is Status.PENDING:
+        return {"provider_membership_id": row["provider_membership_id"], "status": status._value_}
     return {
         "provider_membership_id": row["provider_membership_id"],
-        "status": status,
+        "status": status._value_,
         "membership_number": row["membership_number"],
         "tier": row["tier"],
         "points": row["points"],
@@ -82,13 +85,13 @@ def list_memberships(program: Program, provider_membership_ids: Sequence[str], n
     ]
 
 
-def _living(*conditions: peewee.Expression) -> peewee.Select:
-    return Membership.select(*COLUMNS).where(
+def _living(columns: Sequence[peewee.Field], *conditions: peewee.Expression) -> peewee.Select:
+    return Membership.select(*columns).where(
         Membership.program == given("program"), Membership.deleted_at.is_null(), *conditions
     )
 
 
-_LISTED = Statement(lambda: _living(any_of(Membership.provider_membership_id, "ids")))
+_LISTED = Statement(lambda: _living(DESCRIBED, any_of(Membership.provider_membership_id, "ids")))
 
 
 @retry_on_conflict
@@ -129,7 +132,7 @@ def link(
 
 
 def _living_and_locked() -> peewee.Select:
-    query = _living(Membership.provider_membership_id == given("provider_membership_id"))
+    query = _living(COLUMNS, Membership.provider_membership_id == given("provider_membership_id"))
     # SQLite's immediate transaction holds the only write lock already.
     return query.for_update() if database.for_update else query
 

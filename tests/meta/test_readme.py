@@ -138,5 +138,5 @@ def test_the_readme_counts_connections_as_the_server_does():
 
     text = (ROOT / "README.md").read_text()
     assert f"workers x (threads + {SPARE_CONNECTIONS})" in text
-    assert f"4 x (8 + {SPARE_CONNECTIONS}) = {4 * (8 + SPARE_CONNECTIONS)}" in text
+    assert f"4 x (4 + {SPARE_CONNECTIONS}) = {4 * (4 + SPARE_CONNECTIONS)}" in text
     assert f"(`LOYALTY_THREADS` + {SPARE_CONNECTIONS})" in (ROOT / "docs/operate.md").read_text()
