@@ -57,18 +57,23 @@ def identifying(wanted: dict) -> list[tuple[Scan, Values]]:
 
 
 def namesakes(wanted: dict, *, limit: int) -> list[tuple[Scan, Values]]:
-    """Return the scans for members whose names sound alike, in either order or with the last name in another form.
+    """Return the scans for members whose names sound alike, in either order or with the last name in another form, and
+    for those of them who have the postal code, if one is given: of many namesakes, only some are read.
 
     Args:
         wanted: what `models.matching.filter_keys` returned.
         limit: how many of them to read at most.
     """
     most = min(limit, MOST_CANDIDATES)
-    return [
+    scans = [
         (Scan(NAMES[:2], NAMES[2:], limit=most), values)
         for columns, values in _sorted_values(wanted)
         if columns is NAMES and all(values[:2])
-    ] + _other_last_names(wanted)
+    ]
+    address = tuple(wanted[column] for column in POSTAL_CODE)
+    if all(address):
+        scans.append((Scan(POSTAL_CODE, limit=most), address))
+    return scans + _other_last_names(wanted)
 
 
 def partly_exact(wanted: dict) -> list[tuple[Scan, Values]]:

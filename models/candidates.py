@@ -1,11 +1,11 @@
 """Candidates of a search: the members around the wanted values in sorted indexes, each compared with the filter."""
 
-import dataclasses
 import datetime
 import functools
 import math
 import operator
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from models import blocking, matching
 from models.blocking import Scan
@@ -26,8 +26,7 @@ COLUMNS = (
 Scans = list[tuple[Scan, blocking.Values]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A candidate, as columns of the member and its membership by name, and how it compares with the filter."""
 
     row: dict
@@ -51,15 +50,17 @@ def find(program: Program, wanted: dict, now: datetime.datetime, *, limit: int) 
     """
     found: dict[int, Candidate] = {}
     identifying, namesakes = blocking.identifying(wanted), blocking.namesakes(wanted, limit=limit)
-    first = identifying or namesakes
-    rows = _read(program, now, first)
-    _compare(found, wanted, rows)
-    # Who agrees in everything is among those, unless some were left unread: all others are others.
-    is_cut_off = any(len(rows) >= scan.limit for scan, _ in first)
-    if is_cut_off or not _is_found(found.values(), wanted, 1.0):
-        _compare(found, wanted, _read(program, now, (namesakes if identifying else []) + blocking.partly_exact(wanted)))
-        if not _is_found(found.values(), wanted, STRONG):
-            _compare(found, wanted, _read(program, now, blocking.nearest(wanted)))
+    _compare(found, wanted, _read(program, now, identifying or namesakes))
+    if _is_found(found.values(), wanted, 1.0):
+        return _ranked(found)  # whoever else agrees in everything was read too
+    further = (namesakes if identifying else []) + blocking.partly_exact(wanted)
+    _compare(found, wanted, _read(program, now, further))
+    if not _is_found(found.values(), wanted, STRONG):
+        _compare(found, wanted, _read(program, now, blocking.nearest(wanted)))
+    return _ranked(found)
+
+
+def _ranked(found: dict[int, Candidate]) -> list[Candidate]:
     return sorted(found.values(), key=operator.attrgetter("rank"))
 
 

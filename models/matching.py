@@ -10,7 +10,7 @@ import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
@@ -74,36 +74,32 @@ CUT_OFF = 1.0
 Weighed: TypeAlias = tuple[float, float]  # how much alike two values are, and what that is worth in bits
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How a member compares with a filter.
 
-    `identifiers` are those that are equal; `evidence` is (similarity, weight in bits) of each field that both have.
+    `identifiers` are those that are equal; `evidence` is (similarity, weight in bits) of each field that both have;
+    `score` is the sum of the weights.
     """
 
     identifiers: tuple[str, ...]
     evidence: dict[str, Weighed]
     swapped: bool
-
-    @functools.cached_property
-    def score(self) -> float:
-        """The sum of the weights, in bits."""
-        return sum(weight for _, weight in self.evidence.values()) + (SWAPPED_NAMES if self.swapped else 0)
+    score: float
 
     def similarity(self, field: str) -> float | None:
         """How much alike the values of a field are, or None if one is missing."""
         return self.evidence[field][0] if field in self.evidence else None
 
-    @functools.cached_property
+    @property
     def is_known_by_contact(self) -> bool:
         """Whether both names agree, and the e-mail or phone number is equal: this is the person, wherever they live."""
-        return self.agrees(*NAMES) and any(self.similarity(field) == 1 for field in CONTACTS)
+        return any(self.similarity(field) == 1 for field in CONTACTS) and self.agrees(*NAMES)
 
     def agrees(self, *name_fields: str) -> bool:
         """Tell whether these names are there and count as one with the filter's."""
         return all((self.similarity(field) or 0) >= names.SIMILAR for field in name_fields)
 
-    @functools.cached_property
+    @property
     def standing(self) -> Standing:
         """How much the evidence is worth.
 
@@ -159,7 +155,7 @@ def compare(wanted: dict, candidate: dict) -> Comparison:
     # No two people share most of these, so that there is nothing to remember.
     _add(evidence, "email", _weighed("email", similarity("email", wanted["email_key"], candidate["email_key"])))
     _add(evidence, "phone_number", _weighed("phone_number", _phone_similarity(wanted["phone_keys"], candidate)))
-    return Comparison(identifiers, evidence, swapped)
+    return Comparison(identifiers, evidence, swapped, _sum(evidence) + (SWAPPED_NAMES if swapped else 0))
 
 
 def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, Weighed], bool]:

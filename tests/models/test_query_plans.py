@@ -200,7 +200,7 @@ def assert_sorts_nothing(opened: peewee.Database, sql: str, params: tuple) -> No
     assert "Sort" not in below, below
 
 
-NOT_AT_ONCE = ("location", "swapped name", "address")
+NOT_AT_ONCE = ("location", "swapped name")
 STATEMENTS = {name: 2 if name in NOT_AT_ONCE else 1 for name in FILTERS}
 
 
