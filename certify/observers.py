@@ -89,6 +89,10 @@ class Observer:
         yield "errors-are-problem-json", answer.media_type == problems.MEDIA_TYPE, media, ""
         if not isinstance(body, dict):
             return
+        for name in ("detail", "instance"):
+            if name in body:
+                told = f"The {name} of the problem is no text."
+                yield "errors-members-are-texts", isinstance(body[name], str), told, ""
         if "status" in body:
             same = body["status"] == status
             yield "errors-tell-the-status", same, f"The problem tells another status than {status}.", ""

@@ -1,7 +1,8 @@
 """A scenario plays one piece of a flow and judges some requirements by it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from certify import problems
 from certify.client import Answer
@@ -96,6 +97,54 @@ def expect_missing_fields_refused(play: Play, flow: Flow, body: dict) -> None:
 def _expect_missing_refused(play: Play, flow: Flow, body: dict, at: str) -> None:
     requirement = f"{flow}-missing-field-refused"
     expect_refusal(play, flow, Wrong(requirement, "A missing field", body, at, (problems.REQUIRED,)))
+
+
+def expect_wrong_fields_refused(play: Play, flow: Flow, body: dict, *names: str) -> list[Answer]:
+    """Make each field that the spec has in a request wrong in each way that it forbids, and judge the refusals.
+
+    Args:
+        play: with which.
+        flow: whose request it is.
+        body: the request, right.
+        names: of the fields that lead to the object whose fields are made wrong; without, those of the request.
+
+    Returns:
+        the answers.
+    """
+    answers = []
+    for name in play.spec.schema_of(flow, *names).get("properties", ()):
+        place = (*names, name)
+        schema = play.spec.schema_of(flow, *place)
+        for way, what, value, kinds in _wrong_values(schema):
+            requirement = f"{flow}-{way}-refused"
+            if requirement in play.judge.records:
+                repeated = value if isinstance(value, str) and way == "too-long" else ""
+                spoilt = replaced(body, place, value)
+                wrong = Wrong(requirement, what, spoilt, f"/{'/'.join(place)}", kinds, repeated=repeated)
+                answers.append(expect_refusal(play, flow, wrong))
+        if "properties" in schema:
+            answers += expect_wrong_fields_refused(play, flow, body, *place)
+    return [answer for answer in answers if answer is not None]
+
+
+def _wrong_values(schema: dict) -> Iterator[tuple[str, str, Any, tuple[str, ...]]]:
+    """Yield values that a field's schema does not allow: in which way, in words, the value, and its published types."""
+    if "type" in schema:
+        value = "certify" if schema["type"] in ("object", "array") else 7
+        yield "wrong-type", "A value of another type", value, (problems.INVALID_TYPE,)
+    if "maxLength" in schema:
+        is_email = schema.get("format") == "email"
+        text = "x" * (schema["maxLength"] + 1) + ("@certify.example" if is_email else "")
+        kinds = (problems.TOO_LONG, *((problems.EMAIL_INVALID, problems.INVALID_FORMAT) if is_email else ()))
+        yield "too-long", "A text that is too long", text, kinds
+    if schema.get("format") in ("date", "date-time", "uuid"):
+        yield "invalid-format", f"A text that is no {schema['format']}", "certify", (problems.INVALID_FORMAT,)
+
+
+def replaced(body: dict, place: tuple[str, ...], value: Any) -> dict:
+    """Return a body with another value at a place, whether there was one or not."""
+    name, *below = place
+    return body | {name: replaced(body.get(name, {}), tuple(below), value) if below else value}
 
 
 def without(fields: dict, name: str) -> dict:

@@ -27,6 +27,8 @@ CARRIES = {
 # What names a membership, and nobody by itself.
 IDENTIFIERS = ("providerMembershipId", "membershipNumber")
 _EXCERPT_LINES = 14
+# Entries of a list that are looked at for each of their faults.
+_MOST_ENTRIES = 1000
 # What an error of a schema repeats of the answer; the rest of it is of the spec.
 _OF_THE_ANSWER = ("value", "context", "unexpected", "error")
 
@@ -41,7 +43,7 @@ class Fault:
 
     Attributes:
         place: of the value in the body.
-        pointer: of the keyword in the spec.
+        pointer: of the keyword in the spec; empty if the place is not known.
         told: what the schema asks for.
     """
 
@@ -140,9 +142,14 @@ class Specification:
         if operation.answer is None:
             return []
         try:
-            errors = list(operation.answer.iter_errors(body))
-        except ValueError:  # beyond 255 levels
-            return [Fault((), "#", "The body nests deeper than the spec lets it")]
+            if operation.answer.is_valid(body):
+                return []
+            # All errors are found before the first is told, so that a long list of wrong entries would take minutes.
+            errors = list(operation.answer.iter_errors(_shortened(body)))
+        except (ValueError, RecursionError):  # beyond 255 levels
+            return [Fault((), "", "The body nests deeper than the spec lets it")]
+        if not errors:
+            return [Fault((), "", f"An entry after the first {_MOST_ENTRIES} of a list breaks the spec")]
         return [self._fault(error) for found in errors for error in _of_nearest_shape(found)]
 
     def _fault(self, error: jsonschema_rs.ValidationError) -> Fault:
@@ -178,12 +185,20 @@ class Specification:
         return "#/" + "/".join(found)
 
     def excerpt(self, pointer: str) -> str:
-        """Return the first lines of what stands at a pointer, as YAML."""
+        """Return the first lines of what stands at a pointer, or of what it refers to, as YAML."""
         node = self.contract.node([_unescaped(step) for step in pointer.removeprefix("#/").split("/") if step])
+        node = self.contract.resolve(node) if isinstance(node, dict) else node
         lines = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=100).rstrip().splitlines()
         if lines[-1] == "...":  # the end of a document that is one scalar
             del lines[-1]
         return "\n".join([*lines[:_EXCERPT_LINES], *(["..."] if len(lines) > _EXCERPT_LINES else [])])
+
+
+def _shortened(value: Any) -> Any:
+    """Return a body without what comes after the first entries of its lists, which keep their places."""
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value[:_MOST_ENTRIES]] if isinstance(value, list) else value
 
 
 def fragment(place: tuple[str | int, ...]) -> str:

@@ -52,9 +52,9 @@ def look_up_and_link(play: Play) -> None:
         play.check(name, entry(answer, chosen) == entry(looked_up, chosen), told, looked_up, answer)
 
 
-@scenario(Flow.CHAINED, "staff-unlink-and-link-anew", needs=FLOWS)
+@scenario(Flow.CHAINED, "staff-unlink-and-link-anew", "enroll-repeat-returns-existing", needs=FLOWS)
 def unlink_and_link_anew(play: Play) -> None:
-    """Unlink a membership, refresh it, look it up, and link it to another customer."""
+    """Unlink a membership, refresh it, look it up, link it to another customer, and enroll its guest again."""
     name, enrolled, customer = "staff-unlink-and-link-anew", play.enroll(), play.customer()
     play.link(enrolled.id, True, customer)
     steps = (
@@ -69,3 +69,6 @@ def unlink_and_link_anew(play: Play) -> None:
         told = f"The membership is not the same when it is {step}, which is answered with {answer.status}."
         same = answer.is_success and enrolled.is_now(entry(answer, enrolled.id))
         play.check(name, same, told, enrolled.answer, answer)
+    again = play.enroll(enrolled.guest)
+    told = "Enrolled once more, after an unlink, the customer has another membership."
+    play.check("enroll-repeat-returns-existing", again.id == enrolled.id, told, enrolled.answer, again.answer)

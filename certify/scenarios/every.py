@@ -43,6 +43,7 @@ def call_with_wrong_token(play: Play) -> None:
     for flow, body in harmless(play).items():
         for authorization, what in (
             ("Bearer certify-wrong-token", "A wrong token"),
+            ("Bearer", "The scheme without a token"),
             (f"Bearer x{token}", "The token with a letter before it"),
             (f"Bearer {token}x", "The token with a letter after it"),
             (f"Bearer {token.swapcase()}", "The token in other cases of letters"),

@@ -3,7 +3,13 @@
 from certify import problems
 from certify.play import BrokenOff, Enrolled, Play, entry, ids
 from certify.requirements import Flow
-from certify.scenario import Wrong, expect_missing_fields_refused, expect_refusal, scenario
+from certify.scenario import (
+    Wrong,
+    expect_missing_fields_refused,
+    expect_refusal,
+    expect_wrong_fields_refused,
+    scenario,
+)
 from certify.wording import counted
 
 BURST, BURST_AT_ONCE = 24, 6
@@ -96,13 +102,15 @@ def list_many(play: Play) -> None:
     "list-refuses-none",
     "list-missing-field-refused",
     "list-wrong-type-refused",
+    "list-invalid-format-refused",
     "list-pointer-is-zero-based",
     "list-unknown-field-refused",
 )
 def list_with_wrong_fields(play: Play) -> None:
-    """Refresh with fields that are missing, empty, of the wrong type, or unknown."""
+    """Refresh with fields that are missing, empty, of the wrong type or form, or unknown."""
     body = play.body(Flow.LIST, [play.unknown_id() for _ in range(4)])
     expect_missing_fields_refused(play, Flow.LIST, body)
+    expect_wrong_fields_refused(play, Flow.LIST, body)
     listed, ids_at = body["providerMembershipIds"], "/providerMembershipIds"
     number = body | {"providerMembershipIds": [*listed[:2], 7, listed[3]]}
     what, points = "A number in place of a text", "list-pointer-is-zero-based"

@@ -16,7 +16,7 @@ from tests.certify.faults.seeding import (
     without,
 )
 from tests.certify.front import Answer, Call, problem
-from tests.support import ENROLL, PROBLEM
+from tests.support import ENROLL, LINK, PROBLEM
 
 
 @seeded("enroll-answers-200")
@@ -214,3 +214,45 @@ def name_not_compared(call: Call) -> Answer:
         kept[email_of(call)] = found
     is_duplicate = found.is_problem and b"field-duplicate" in found.content
     return kept.get(email_of(call), found) if is_duplicate else found
+
+
+@seeded("enroll-invalid-format-refused")
+def any_birthday(call: Call) -> Answer:
+    birthday = call.part("customer").get("birthday")
+    if isinstance(birthday, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", birthday):
+        return call.with_customer(birthday="1970-01-01").forward()
+    return call.forward()
+
+
+@seeded("enroll-wrong-type-refused")
+def numbers_taken_in_addresses(call: Call) -> Answer:
+    address = call.part("customer").get("address")
+    if isinstance(address, dict) and any(isinstance(value, int) for value in address.values()):
+        return call.with_customer(address={name: str(value) for name, value in address.items()}).forward()
+    return call.forward()
+
+
+@seeded("enroll-too-long-refused")
+def too_long_first_name_crashes(call: Call) -> Answer:
+    """Only last names are looked at before they reach the database."""
+    return crash() if len(str(call.part("customer").get("firstName", ""))) > 255 else call.forward()
+
+
+@seeded("requests-meet-no-server-error")
+def long_cities_crash(call: Call) -> Answer:
+    address = call.part("customer").get("address")
+    return crash() if isinstance(address, dict) and len(str(address.get("city", ""))) > 100 else call.forward()
+
+
+@seeded("enroll-repeat-returns-existing")
+def membership_ends_with_its_link(call: Call) -> Answer:
+    """Whoever was unlinked is enrolled as somebody new."""
+    found, known = call.forward(), call.memory.setdefault("identifiers", {})
+    ended = call.memory.setdefault("ended", set())
+    if call.is_for(LINK) and found.is_ok and call.body.get("isLinked") is False:
+        ended.add(call.body["providerMembershipId"])
+    if email_of(call) and found.is_ok:
+        if known.get(email_of(call)) in ended:
+            return call.with_customer(email=f"{uuid.uuid4()}.{email_of(call)}").forward()
+        known[email_of(call)] = found.body["membership"]["providerMembershipId"]
+    return found

@@ -173,3 +173,19 @@ def search_in_english_only(call: Call) -> Answer:
 @seeded("language-is-labelled")
 def language_not_labelled_at_links(call: Call) -> Answer:
     return language_not_labelled(call) if call.is_for(LINK) else call.forward()
+
+
+@seeded("errors-members-are-texts")
+def details_in_a_list(call: Call) -> Answer:
+    return spoil_problems(call, lambda body: body | {"detail": [body["detail"]]})
+
+
+@seeded("errors-members-are-texts")
+def number_for_the_instance(call: Call) -> Answer:
+    return spoil_problems(call, lambda body: body | {"instance": 7})
+
+
+@seeded("errors-point-at-the-field")
+def nested_pointer_cut(call: Call) -> Answer:
+    """Nested objects are looked at as a whole."""
+    return spoil_errors(call, lambda error: error | {"pointer": re.sub("(/address)/.*", r"\1", error["pointer"])})

@@ -6,7 +6,7 @@ import re
 from certify.requirements import Flow
 from tests.certify.faults.seeding import crash, seeded, spoil
 from tests.certify.front import Answer, Call, answer
-from tests.support import CONTRACT, ENROLL, LINK, PROBLEM, SEARCH
+from tests.support import CONTRACT, ENROLL, HOTEL, LINK, LIST, PROBLEM, SEARCH
 
 
 def is_known(call: Call) -> bool:
@@ -152,3 +152,25 @@ def refresh_forgets_what_was_enrolled(call: Call) -> Answer:
         return found.with_memberships(lambda one: one | {"providerMembershipId": f"m-{one['providerMembershipId']}"})
 
     return spoil(SEARCH, call, change)
+
+
+def with_any_hotel(call: Call) -> Answer:
+    """Take whatever text stands for the hotel."""
+    hotel = call.body.get("mewsEnterpriseId")
+    is_text = isinstance(hotel, str) and not re.fullmatch("[0-9a-fA-F-]{36}", hotel)
+    return call.with_body(call.body | {"mewsEnterpriseId": HOTEL}).forward() if is_text else call.forward()
+
+
+@seeded("search-invalid-format-refused")
+def search_for_any_hotel(call: Call) -> Answer:
+    return with_any_hotel(call) if call.is_for(SEARCH) else call.forward()
+
+
+@seeded("list-invalid-format-refused")
+def list_for_any_hotel(call: Call) -> Answer:
+    return with_any_hotel(call) if call.is_for(LIST) else call.forward()
+
+
+@seeded("link-invalid-format-refused")
+def link_for_any_hotel(call: Call) -> Answer:
+    return with_any_hotel(call) if call.is_for(LINK) else call.forward()

@@ -13,7 +13,7 @@ from tests.certify.faults.seeding import (
     without,
 )
 from tests.certify.front import Answer, Call, problem
-from tests.support import LINK, PROBLEM, SEARCH
+from tests.support import ENROLL, LINK, PROBLEM, SEARCH
 
 FIELDS = ("email", "membershipNumber", "providerMembershipId", "firstName", "lastName", "phoneNumber")
 FIELDS += ("city", "postalCode", "countryCode")
@@ -255,3 +255,23 @@ def birthday_a_day_early(call: Call) -> Answer:
 def address_lost(call: Call) -> Answer:
     """The address, by which staff tell namesakes apart."""
     return spoil_members(call, lambda member: without(member, "address"))
+
+
+@seeded("search-without-match-is-empty")
+def unknown_number_is_404(call: Call) -> Answer:
+    """A number names a resource, and that is not there."""
+    found = call.forward()
+    is_nobody = "membershipNumber" in asked(call) and found.is_ok and not found.body["members"]
+    return problem(404, "core/not-found", "Not found") if is_nobody else found
+
+
+@seeded("search-fits-a-dialog")
+def every_namesake_at_once(call: Call) -> Answer:
+    """A search without a limit."""
+    found, known = call.forward(), call.memory.setdefault("members", [])
+    if call.is_for(ENROLL) and found.is_ok:
+        known.append({**call.part("customer"), "membership": found.body["membership"]})
+    if set(asked(call)) != {"firstName", "lastName"}:
+        return found
+    namesakes = [one for one in known if all(one.get(name) == value for name, value in asked(call).items())]
+    return keep_members(call, lambda members: namesakes or members)

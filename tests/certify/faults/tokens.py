@@ -142,3 +142,10 @@ def members_of_one_token(call: Call) -> Answer:
     return found.with_memberships(
         lambda one: {"providerMembershipId": one["providerMembershipId"], "status": "notFound"}
     )
+
+
+@seeded("authentication-wrong-token-is-401")
+def empty_token_taken(call: Call) -> Answer:
+    """A setting that is empty, which the empty token equals."""
+    found = forward_and_keep(call)
+    return let_in(call) if authorization(call) == "Bearer" else found
