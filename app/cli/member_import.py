@@ -8,7 +8,6 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +23,7 @@ from app.cli.member_file import Csv, JsonLines, Row, Source
 from app.cli.member_lines import BrokenFile
 from app.cli.member_record import COLUMNS, Refused
 from app.cli.member_refused import CannotWrite, RefusedRows
-from app.cli.processes import spread
+from app.cli.processes import ProcessEnded, spread
 from models import bulk, programs
 from models.bulk import Outcome
 from models.clock import system_clock
@@ -149,8 +148,8 @@ def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json:
         interruptions.ignore()
     except (LoyaltyError, BrokenFile, CannotWrite) as error:
         sentence = str(error)
-    except BrokenProcessPool:
-        sentence = "The system ended a process of the import; memory may be short."
+    except ProcessEnded:
+        sentence = "A process of the import has ended; memory may be short."
     except KeyboardInterrupt:
         sentence = "The import was interrupted."
     interruptions.ignore()

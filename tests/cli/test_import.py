@@ -417,16 +417,18 @@ def ignore_interrupts() -> None:
 @contextlib.contextmanager
 def halfway(loyalty: Loyalty, *words: str, more: str = "", **options: object) -> Iterator[subprocess.Popen]:
     """An import that has written some members and waits for more; `more` is in front of those of `many`."""
-    running = begin(loyalty, "-", *words, **{"stdin": subprocess.PIPE, "preexec_fn": heed_interrupts} | options)
-    header, rows = (loyalty.folder / many(loyalty)).read_bytes().split(b"\n", 1)
-    running.stdin.write(header + b"\n" + more.encode() + rows)
-    running.stdin.flush()
-    wait_for(lambda: rows_of(loyalty)[0] > 0)
-    yield running
-    running.stdin.close()
-    running.wait(timeout=SECONDS)
-    running.stdout.close()
-    running.stderr.close()
+    options = {"stdin": subprocess.PIPE, "preexec_fn": heed_interrupts} | options
+    with begin(loyalty, "-", *words, **options) as running:
+        try:
+            header, rows = (loyalty.folder / many(loyalty)).read_bytes().split(b"\n", 1)
+            running.stdin.write(header + b"\n" + more.encode() + rows)
+            running.stdin.flush()
+            wait_for(lambda: rows_of(loyalty)[0] > 0)
+            yield running
+            running.stdin.close()
+            running.wait(timeout=SECONDS)
+        finally:
+            running.kill()
 
 
 def test_a_killed_import_leaves_whole_members_and_no_process_and_goes_on(loyalty):
@@ -459,6 +461,22 @@ def test_all_processes_of_an_import_may_be_told_at_once_and_again_as_by_timeout(
         assert running.wait(timeout=SECONDS) == 1
         kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
         assert running.stderr.read().decode() == f"Error: The import was interrupted. {kept}\n"
+
+
+def test_an_import_whose_processes_are_ended_while_they_return_something_says_so(sqlite):
+    with begin(sqlite, many(sqlite, 20 * MANY)) as running, contextlib.ExitStack() as stack:
+        stack.callback(running.kill)
+        wait_for(lambda: rows_of(sqlite)[0] > 0)
+        running.send_signal(signal.SIGSTOP)
+        helpers = psutil.Process(running.pid).children()
+        wait_for(lambda: all(process.status() == psutil.STATUS_SLEEPING for process in helpers))
+        for process in helpers:
+            process.kill()
+        running.send_signal(signal.SIGCONT)
+        assert running.wait(timeout=SECONDS) == 1
+        kept = f"Members added before that, which stay: {rows_of(sqlite)[0]:,}."
+        cause = "A process of the import has ended; memory may be short."
+        assert running.stderr.read().decode() == f"Error: {cause} {kept}\n"
 
 
 def test_an_import_that_is_told_to_ignore_interruptions_goes_on(sqlite):
