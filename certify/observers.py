@@ -97,7 +97,7 @@ class Observer:
             same = body["status"] == status
             yield "errors-tell-the-status", same, f"The problem tells another status than {status}.", ""
         if status in problems.TYPES and "type" in body:
-            allowed = {problems.BASE + name for name in problems.TYPES[status]}
+            allowed = [problems.BASE + name for name in problems.TYPES[status]]  # of a list any JSON value can be asked
             told = f"The type of a {status} is {self._shown(body['type'])}, and none that Mews publishes for it."
             yield "errors-have-the-published-type", body["type"] in allowed, told, ""
         asked = answer.exchange.sent_headers.get("Accept-Language", "")
@@ -112,8 +112,8 @@ class Observer:
         listed = answer.body["errors"]
         objects = isinstance(listed, list) and all(isinstance(error, dict) for error in listed)
         yield "errors-of-fields-have-published-types", objects, "errors is no list of objects.", ""
+        published = [problems.BASE + name for name in problems.FIELD_TYPES]
         for error in problems.errors(answer.body):
-            published = {problems.BASE + name for name in problems.FIELD_TYPES}
             told = f"The type of an error is {self._shown(error.get('type'))}, and none that Mews publishes."
             yield "errors-of-fields-have-published-types", error.get("type") in published, told, ""
             pointer = error.get("pointer")

@@ -116,8 +116,9 @@ class Play:
 
     def _keep(self, body: Any, answer: Answer) -> None:
         customer = body.get("customer") if isinstance(body, dict) else None
+        email = customer.get("email", "") if isinstance(customer, dict) else ""  # it may be wrong on purpose
         found = memberships(answer.body)
-        pair = (str((customer or {}).get("email", "")), str(found[0]["providerMembershipId"]) if found else "")
+        pair = (str(email), str(found[0]["providerMembershipId"]) if found else "")
         if pair not in self.left:
             self.left.append(pair)
 
