@@ -22,7 +22,7 @@ from app.probes import Probes
 from app.rates import Rates
 from app.security import BearerSecurity, TokenStore
 from app.settings import InvalidSetting, Settings
-from models import database, health
+from models import database, folding, health
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
 
@@ -51,6 +51,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
     """
     contracts = load_contracts(settings)
     lanes = _lanes(contracts, settings)
+    folding.ignore_subaddresses(settings.email_subaddresses == "ignore")
     opened = database.connect(
         settings.database_url,
         connections=lanes.threads + SPARE_CONNECTIONS - PROBE_CONNECTIONS,

@@ -121,6 +121,12 @@ class Settings:
         default=0.5,
         check=validate.Range(0, 60),
     )
+    email_subaddresses: str = _setting(
+        "keep, or ignore what follows a plus in an e-mail address, and the dots of Gmail's, so that all are one "
+        "person's; after a change run `loyalty db upgrade`.",
+        default="keep",
+        check=validate.OneOf(["keep", "ignore"]),
+    )
     search_limit: int = _setting("Members in a search answer, at most.", default=20, check=validate.Range(1, 1000))
     backend: str = _setting(
         "package.module:factory of a loyalty system in place of the built-in one; see docs/integrate.md.",

@@ -160,7 +160,7 @@ def member_keys(customer: dict) -> dict:
         "last_name_code": folding.bounded(last_name_code(last)),
         "city_key": folding.bounded(folding.fold(address.get("city"))) or "",
         "postal_code_key": folding.postal_code_key(address.get("postal_code")) or "",
-        "key_version": folding.KEY_VERSION,
+        "key_version": folding.key_version(),
     }
 
 

@@ -19,6 +19,10 @@ from models.tables import KEY_LENGTH
 
 # Every row carries the version of these rules, so that a later release can find and renew older keys.
 KEY_VERSION = 4
+# Added to it in the rows whose e-mail keys have no subaddresses.
+_WITHOUT_SUBADDRESSES = 1000
+# Whose mailboxes are the same with dots and without.
+_DOTLESS_DOMAINS = {"gmail.com", "googlemail.com"}
 # Shorter strings of digits would match half the members.
 SHORTEST_PHONE_DIGITS = 5
 
@@ -109,12 +113,41 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+class _Rules:
+    """What an operator chooses; it is the same in all processes that share a database."""
+
+    ignores_subaddresses = False
+
+
+def ignore_subaddresses(ignores: bool) -> None:
+    """Let the e-mail keys of this process leave out subaddresses and Gmail's dots, or keep them as by default."""
+    _Rules.ignores_subaddresses = ignores
+
+
+def key_version() -> int:
+    """Return the version of the keys that this process makes."""
+    return KEY_VERSION + _WITHOUT_SUBADDRESSES * _Rules.ignores_subaddresses
+
+
+def outdated_key_versions() -> list[int]:
+    """Return the versions whose keys are to be renewed: earlier rules, and these where subaddresses count otherwise."""
+    known = [each + added for each in range(KEY_VERSION + 1) for added in (0, _WITHOUT_SUBADDRESSES)]
+    return [version for version in known if version != key_version()]
+
+
 def email_key(email: str | None) -> str | None:
-    """Return an e-mail address in one form: in lower case, the domain in its ASCII form (IDNA 2008 with UTS 46)."""
+    """Return an e-mail address in one form: in lower case, the domain in its ASCII form (IDNA 2008 with UTS 46).
+
+    Subaddresses (RFC 5233: what follows a plus) and dots count, unless `ignore_subaddresses` has said otherwise.
+    """
     if not email or not email.strip():
         return None
     local, _, domain = unicodedata.normalize("NFC", email.strip()).rpartition("@")
-    return bounded(unicodedata.normalize("NFC", f"{local.lower()}@{_ascii_domain(domain)}"))
+    local, domain = local.lower(), _ascii_domain(domain)
+    if _Rules.ignores_subaddresses:
+        local = local.partition("+")[0] or local
+        local = local.replace(".", "") if domain in _DOTLESS_DOMAINS else local
+    return bounded(unicodedata.normalize("NFC", f"{local}@{domain}"))
 
 
 @functools.lru_cache(4096)

@@ -118,7 +118,8 @@ def _outdated(_database: peewee.Database) -> int:
 
 
 def _of_later_release(_database: peewee.Database) -> int:
-    return Member.select().where(Member.key_version > folding.KEY_VERSION).count()
+    known = [folding.key_version(), *folding.outdated_key_versions()]
+    return Member.select().where(Member.key_version.not_in(known)).count()
 
 
 STORAGE_AND_SCHEMA = (

@@ -1,4 +1,4 @@
-"""Renewing the keys of members that an earlier release wrote, in the background of a server.
+"""Renewing the keys of members that an earlier release or another setting wrote, in the background of a server.
 
 Batches are short transactions, and nothing but the ids is kept between them: a walk that was interrupted is begun
 again, and passes over what is renewed. Several at once share the work, since each renews only what is still old.
@@ -40,7 +40,7 @@ class Progress:
 
 
 def renew() -> Iterator[Progress]:
-    """Renew all keys of earlier versions, the oldest member's first, and tell the progress after each batch.
+    """Renew all keys that are not of this version, the oldest member's first, and tell the progress after each batch.
 
     Raises:
         DatabaseUnavailable: SQLite's turn to write did not come in time.
@@ -58,7 +58,7 @@ def renew() -> Iterator[Progress]:
 
 
 def count_outdated() -> int:
-    """Return how many members have keys of an earlier version. It reads them all."""
+    """Return how many members have keys of another version. It reads them all."""
     return sum(len(ids) for _, ids in _windows(_last_id()))
 
 
@@ -67,7 +67,7 @@ def _last_id() -> int:
 
 
 def _windows(last: int) -> Iterator[tuple[int, list[int]]]:
-    """Return up to which id was looked, and the ids there that have keys of an earlier version.
+    """Return up to which id was looked, and the ids there that have keys of another version.
 
     An index of versions would make this faster, and every enrollment slower, for what is needed once in a release.
     """
@@ -78,7 +78,7 @@ def _windows(last: int) -> Iterator[tuple[int, list[int]]]:
 
 
 def _is_outdated() -> peewee.Expression:
-    return Member.key_version < folding.KEY_VERSION
+    return Member.key_version.in_(folding.outdated_key_versions())
 
 
 @retry_on_conflict
@@ -88,7 +88,7 @@ def _renew(ids: Sequence[int], share: float) -> Progress:
         living = [row for row in found if row["deleted_at"] is None]
         erased = [row for row in found if row["deleted_at"] is not None]  # their keys stay null
         _update(Member, [{"id": row["id"]} | blocking.member_keys(_customer(row)) for row in living])
-        _update(Member, [{"id": row["id"], "key_version": folding.KEY_VERSION} for row in erased])
+        _update(Member, [{"id": row["id"], "key_version": folding.key_version()} for row in erased])
         taken = _update_unless_taken(Member, _identities(living))
         taken_numbers = _update_unless_taken(Membership, _numbers(found))  # of erased ones too: they stay used
     twins = [row for row in found if row["id"] in taken or row["membership"] in taken_numbers]

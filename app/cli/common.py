@@ -12,7 +12,7 @@ import click
 import inflection
 
 from app import settings
-from models import database, schema
+from models import database, folding, schema
 from models.clock import system_clock
 from models.tables import IDENTIFIER_LENGTH
 
@@ -60,7 +60,9 @@ def opened(*, check: bool = True) -> Iterator[database.Pool]:
         SchemaOutdated: it has one.
         DatabaseUnavailable: it cannot be reached.
     """
-    connected = database.connect(settings.load().database_url, create=True)
+    chosen = settings.load()
+    folding.ignore_subaddresses(chosen.email_subaddresses == "ignore")
+    connected = database.connect(chosen.database_url, create=True)
     with database.session():
         database.use_write_ahead_log(connected)
         if check and schema.is_empty(connected):

@@ -123,4 +123,6 @@ def status(*, as_json: bool) -> None:
     if is_pending:
         raise click.ClickException("Some migrations are pending: run `loyalty db upgrade`.")
     if outdated:
-        raise click.ClickException(f"{outdated:,} members have keys of an earlier release: run `loyalty db upgrade`.")
+        raise click.ClickException(
+            f"{outdated:,} members have keys of an earlier release or setting: run `loyalty db upgrade`."
+        )

@@ -151,7 +151,9 @@ def test_status_counts_the_members_with_old_keys(loyalty, database_url):
         pass
     status = loyalty("db", "status", "--json")
     assert (status.code, json.loads(status.stdout)["outdatedKeys"]) == (1, len(ROWS))
-    assert status.stderr == (f"Error: {len(ROWS)} members have keys of an earlier release: run `loyalty db upgrade`.\n")
+    assert status.stderr == (
+        f"Error: {len(ROWS)} members have keys of an earlier release or setting: run `loyalty db upgrade`.\n"
+    )
 
 
 def test_nothing_but_keys_changes(database_url):
