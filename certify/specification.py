@@ -67,6 +67,7 @@ class Specification:
         try:
             self.document = documents.load(path)
             self.contract = contract.Contract(self.document)
+            self.operations = {flow: self._operations_of(flow) for flow in FEATURES}
         except (documents.NotOpenAPI, contract.NameClash) as error:
             raise UnusableSpec(str(error)) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -74,7 +75,6 @@ class Specification:
         self.path = path
         self.checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         self.is_vendored = self.checksum == hashlib.sha256(contract.SPECIFICATION.read_bytes()).hexdigest()
-        self.operations = {flow: self._operations_of(flow) for flow in FEATURES}
         lacking = [flow for flow, found in self.operations.items() if not found and flow in CARRIES]
         for flow in lacking:
             if flow not in absent:
@@ -99,9 +99,9 @@ class Specification:
         return frozenset(name for schema in asked for name in self._fields(schema)).difference(IDENTIFIERS)
 
     def _fields(self, schema: dict) -> Iterator[str]:
-        for name, below in schema.get("properties", {}).items():
+        for name, below in self._properties(schema).items():
             yield name
-            yield from self._fields(self.contract.resolve(below))
+            yield from self._fields(below)
 
     @functools.cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -113,8 +113,11 @@ class Specification:
         checkout = [found for found in every if "checkout" in f"{found.operation_id}{found.path}".lower()]
         if flow not in CARRIES:
             return checkout
-        taking = [found for found in every if CARRIES[flow] in self.contract.resolve(found.body_schema)["properties"]]
+        taking = [found for found in every if CARRIES[flow] in self._properties(found.body_schema)]
         return [found for found in taking if found not in checkout][:1]
+
+    def _properties(self, schema: dict) -> dict:
+        return self.contract.resolve(schema).get("properties", {})
 
     def operation(self, flow: Flow) -> contract.Operation:
         """Return the operation of a flow that the document has."""

@@ -109,6 +109,8 @@ def command(*, html: pathlib.Path | None, junit: pathlib.Path | None, as_json: b
 
     Exits with 0 if the server passed, 1 if it did not, 2 if the kit could not judge.
     """
+    if given["token"] == given["second_token"]:
+        raise _CannotJudge("--second-token is the same as --token: give another one that is valid.")
     with _one_sentence():
         from certify.rendering import write_html, write_junit
 

@@ -136,6 +136,24 @@ def test_a_spec_may_lack_what_was_declared_absent(loyalty, server, tmp_path):
     assert told == "lean.json has no operation that takes providerMembershipId: if that is right, add --without link."
 
 
+BODIES = {"no properties": {"allOf": [{"type": "object"}]}, "a list": {"type": "array", "items": {}}, "none": None}
+
+
+@pytest.mark.parametrize("schema", BODIES.values(), ids=BODIES)
+def test_a_spec_whose_bodies_have_no_properties_is_told_in_one_sentence(schema, loyalty, tmp_path):
+    document = copy.deepcopy(contract.load().document)
+    search = support.operation(support.SEARCH)
+    described = document["paths"][search.path][search.method.lower()]
+    if schema:
+        described["requestBody"]["content"][contract.JSON]["schema"] = schema
+    else:
+        del described["requestBody"]
+    (tmp_path / "other.json").write_text(json.dumps(document), encoding="utf-8")
+    told = loyalty("certify", "--base-url", "http://127.0.0.1:9", "--spec", "other.json", LOYALTY_TOKEN="loyalty_x")
+    assert told.code == 2
+    assert told.refusal.startswith("other.json has no operation that takes memberFilter")
+
+
 CANNOT_JUDGE = {
     "no server": (("--base-url", "http://127.0.0.1:9"), "cannot be reached"),
     "no address": (("--base-url", "loyalty.example.com"), "give an address such as"),
@@ -144,6 +162,7 @@ CANNOT_JUDGE = {
     "a token of other letters": (("--base-url", "http://127.0.0.1:9", "--token", "žluť"), "signs of ASCII"),
     "a token of two lines": (("--base-url", "http://127.0.0.1:9", "--token", "one\ntwo"), "signs of ASCII"),
     "an empty token": (("--base-url", "http://127.0.0.1:9", "--token", ""), "it is empty"),
+    "one token twice": (("--base-url", "http://127.0.0.1:9", "--second-token", "loyalty_x"), "give another one"),
     "no spec": (("--base-url", "http://127.0.0.1:9", "--spec", "none.yaml"), "none.yaml cannot be read"),
     "a spec that is none": (("--base-url", "http://127.0.0.1:9", "--spec", "x.yaml"), "is no OpenAPI 3.1 document"),
     "no folder for the report": (("--base-url", "http://127.0.0.1:9", "--html", "none/x.html"), "cannot be written"),
