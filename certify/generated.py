@@ -155,6 +155,8 @@ def _widened(node: Any) -> Any:
 
 
 def _take(event: Any, play: Play) -> None:
+    if isinstance(event, events.Interrupted):
+        raise KeyboardInterrupt
     if isinstance(event, events.ScenarioFinished):
         for case_id, interaction in event.recorder.interactions.items():
             _look(play, event.recorder.cases.get(case_id), interaction)

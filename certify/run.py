@@ -53,7 +53,7 @@ def certify_server(
         progress: is told what is being played.
         scenarios: what to play; all of them unless some are chosen.
 
-    A server that goes away midway cuts the report short, which has then what was found so far.
+    A server that goes away midway, or Ctrl+C, cuts the report short, which has then what was found so far.
 
     Raises:
         CannotJudge: the server cannot be reached, refuses the token everywhere, or knows none of the operations.
@@ -67,8 +67,8 @@ def certify_server(
     try:
         _ask(play)
         _play_all(play, scenarios, time_budget, seed, progress)
-    except ServerAway as error:
-        cut_short = str(error)
+    except (ServerAway, KeyboardInterrupt) as error:
+        cut_short = "It was interrupted." if isinstance(error, KeyboardInterrupt) else str(error)
         play.judge.break_off(play.judge.records, cut_short)
     finally:
         play.client.close()

@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import signal
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -229,3 +231,23 @@ def test_a_package_that_is_not_installed_is_named(package, loyalty, tmp_path):
     words = ("certify", "--base-url", "http://127.0.0.1:9", "--token", "x")
     told = loyalty.refused(*words, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert told == f"This command needs the packages of the extra certify, and {package} is not installed."
+
+
+@on_sqlite
+def test_a_run_that_is_interrupted_tells_whom_it_leaves_behind(loyalty, server):
+    running: list[subprocess.Popen] = []
+
+    def interrupt(call: Call) -> Answer:
+        call.memory["count"] = call.memory.get("count", 0) + 1
+        if call.memory["count"] == 30:
+            running[0].send_signal(signal.SIGINT)
+        return call.forward()
+
+    with front(server, interrupt) as slow:
+        words = ("certify", "--base-url", f"{slow.url}{slow.base_path}", *QUICK, "--html", "x.html")
+        running.append(loyalty.start(*words, LOYALTY_TOKEN=slow.token))
+        stdout, stderr = running[0].communicate(timeout=loyalty.seconds)
+    assert (running[0].returncode, stdout) == (2, "")
+    assert stderr.endswith("Error: It was interrupted.\n")
+    assert re.findall(r"^Left behind: (\S+) guest-\d+\.[a-z]+@certify\.example$", stderr, re.MULTILINE)
+    assert "Not judged to the end: It was interrupted." in (loyalty.folder / "x.html").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,19 @@ class Loyalty:
         )
         assert TRACEBACK not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+        """Start a command that Ctrl+C ends, which it would not in the background."""
+        return subprocess.Popen(
+            [sys.executable, "-m", self.module, *words],
+            cwd=self.folder,
+            env=environment(**self.settings | settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
     def refused(self, *words: str, **settings: str) -> str:
         """Run a command that must fail, and return the one sentence that it says."""
