@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app import contract
-from app.cli.common import examples, json_option, show, show_json
+from app.cli.common import CannotPrint, examples, json_option, show, show_json
 from certify.requirements import FEATURES, Flow
 from certify.wording import counted
 
@@ -119,13 +119,13 @@ def command(*, html: pathlib.Path | None, junit: pathlib.Path | None, as_json: b
             write_html(report, html)
         if junit:
             write_junit(report, junit)
-    if as_json:
-        show_json(report.as_dict())
+        if as_json:
+            show_json(report.as_dict())
+        elif not report.cut_short:
+            _show(report)
     if report.cut_short:
         _show_left(report)
         raise _CannotJudge(report.cut_short)
-    if not as_json:
-        _show(report)
     sys.exit(report.exit_code)
 
 
@@ -160,7 +160,7 @@ def _one_sentence() -> Iterator[None]:
 
         try:
             yield
-        except (CannotJudge, UnusableSpec) as error:
+        except (CannotJudge, CannotPrint, UnusableSpec) as error:
             raise _CannotJudge(str(error)) from None
         except OSError as error:
             raise _CannotJudge(f"The report cannot be written: {error}.") from None

@@ -147,7 +147,10 @@ def call_what_is_absent(play: Play) -> None:
     name = "absent-feature-is-not-served"
     operations = [found for flow in play.options.absent for found in play.spec.operations[flow]]
     if not play.options.absent:
-        play.judge.skip(name, "No feature was declared absent (--without).")
+        told = "No feature was declared absent (--without)."
+        if play.spec.operations[Flow.CHECKOUT]:
+            told += " The spec has checkout events: no scenario plays them, only generated requests do."
+        play.judge.skip(name, told)
     elif not operations:
         play.judge.skip(name, "The spec has no operation for what was declared absent, so there is nothing to call.")
     for operation in operations:

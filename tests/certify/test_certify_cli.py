@@ -251,3 +251,28 @@ def test_a_run_that_is_interrupted_tells_whom_it_leaves_behind(loyalty, server):
     assert stderr.endswith("Error: It was interrupted.\n")
     assert re.findall(r"^Left behind: (\S+) guest-\d+\.[a-z]+@certify\.example$", stderr, re.MULTILINE)
     assert "Not judged to the end: It was interrupted." in (loyalty.folder / "x.html").read_text(encoding="utf-8")
+
+
+@on_sqlite
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["table", "JSON"])
+def test_a_report_that_cannot_be_shown_is_no_finding(words, loyalty, server):
+    absent = (f"--without={name}" for name in ("search", "enroll", "link"))
+    with Path("/dev/full").open("wb") as full:
+        done = loyalty(
+            *("certify", "--base-url", server.url + server.base_path, *QUICK, *absent, *words),
+            stdout=full,
+            LOYALTY_TOKEN=server.token,
+        )
+    assert done.code == 2
+    assert done.stderr.startswith("Error: Standard output cannot be written: ")
+
+
+@on_sqlite
+def test_a_report_says_that_no_scenario_plays_checkout_events(loyalty, server, tmp_path):
+    document = copy.deepcopy(contract.load().document)
+    link = support.operation(support.LINK)
+    document["paths"]["/checkouts"] = copy.deepcopy(document["paths"][link.path])
+    document["paths"]["/checkouts"][link.method.lower()]["operationId"] = "recordCheckout"
+    (tmp_path / "more.json").write_text(json.dumps(document), encoding="utf-8")
+    done = certify(loyalty, server, *QUICK, "--json", "--spec", "more.json")
+    assert "no scenario plays them" in rows(done.stdout)["absent-feature-is-not-served"]["why"]
