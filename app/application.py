@@ -1,11 +1,13 @@
 """The application: the contract's operations within the layers of the edge."""
 
+import asyncio
 import contextlib
 import functools
 import importlib
 import inspect
 import pathlib
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flask
@@ -16,17 +18,17 @@ import yaml
 from starlette.datastructures import QueryParams
 
 from app import context, contract, edge, problems
-from app.lanes import Door, Lanes
+from app.lanes import Door, Lanes, Start
 from app.openapi31 import ContractApp, HandlerResolver, middlewares, stray_handlers
 from app.probes import Probes
 from app.rates import Rates
 from app.security import BearerSecurity, TokenStore
 from app.settings import InvalidSetting, Settings
-from models import database, folding, health
+from models import database, folding, greenlets, health
 from models.backend import Backend, PeeweeBackend
 from models.clock import Clock, system_clock
 
-# Beside one for each thread of the lanes: two for token look-ups, two for what is written later, one for the probe,
+# Beside one for each place of the lanes: two for token look-ups, two for what is written later, one for the probe,
 # which has a pool of its own, with time limits of its own.
 SPARE_CONNECTIONS, PROBE_CONNECTIONS = 5, 1
 PROBE_DEADLINE_SECONDS = 1.6
@@ -54,7 +56,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
     folding.ignore_subaddresses(settings.email_subaddresses == "ignore")
     opened = database.connect(
         settings.database_url,
-        connections=lanes.threads + SPARE_CONNECTIONS - PROBE_CONNECTIONS,
+        connections=lanes.places + SPARE_CONNECTIONS - PROBE_CONNECTIONS,
         deadline=settings.request_deadline,
         bounded=True,
     )
@@ -82,10 +84,17 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Callable:
 def _lanes(contracts: dict[str, contract.Contract], settings: Settings) -> Lanes:
     return Lanes(
         contracts.values(),
-        threads=settings.threads,
+        _in_threads(settings.concurrency) if settings.backend else greenlets.start,
+        places=settings.concurrency,
         queue_limit=settings.queue_limit,
         deadline=settings.request_deadline,
     )
+
+
+def _in_threads(threads: int) -> Start:
+    """Return what begins a job in a thread: a loyalty system that is not ours may wait for whatever it likes."""
+    executor = ThreadPoolExecutor(threads + 1, thread_name_prefix="handler")
+    return lambda job: asyncio.get_running_loop().run_in_executor(executor, job)
 
 
 def _rates(settings: Settings) -> dict[str, Rates]:
@@ -133,7 +142,7 @@ async def _lifespan(
     pools: list[database.Pool], lanes: Lanes, tokens: TokenStore, backend: Backend
 ) -> AsyncIterator[None]:
     yield
-    lanes.shutdown()
+    await lanes.shutdown()
     getattr(backend, "shutdown", lambda: None)()
     tokens.shutdown()
     for pool in pools:

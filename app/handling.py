@@ -1,4 +1,4 @@
-"""From ASGI to a handler: called in a thread of its lane, within Flask's application context."""
+"""From ASGI to a handler: called when its lane has a place, within Flask's application context."""
 
 import contextlib
 import functools

@@ -2,25 +2,27 @@
 
 import asyncio
 import contextlib
-import threading
+import functools
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 from app import context
 from app.contract import Contract, MissingOperation, Operation
 from app.problems import too_busy
+from models.greenlets import processor_seconds
+
+Start: TypeAlias = Callable[[Callable[[], Any]], asyncio.Future]
 
 # What the request of an operation carries of which Mews sends many at once, and nobody waits for at a desk.
 BULK = "providerMembershipIds"
-# One thread in eight: of those that compute, each takes the interpreter from all others.
+# One place in eight: of jobs that compute, each takes the interpreter from all others.
 BULK_SHARE = 8
 # How long bulk lets staff go first, so that it goes on even if they always ask.
 COURTESY_SECONDS = 0.05
 # While staff ask, bulk rests after each job for so many times the processor time that it took.
 REST_TIMES, IN_USE_SECONDS = 7, 1.0
-# Of the deadline, how long a request may wait for a thread. The rest is enough for what it then does.
+# Of the deadline, how long a request may wait for its turn. The rest is enough for what it then does.
 PATIENCE_SHARE = 0.5
 # How much the last job counts in the mean time of all before it.
 NEWEST_SHARE = 0.2
@@ -31,23 +33,24 @@ class NotWanted(Exception):
 
 
 class Lane:
-    """Threads, and a line before them that is bounded in number and in time.
+    """Places for jobs that run at once, and a line before them that is bounded in number and in time.
 
     Args:
-        name: of its threads.
-        threads: how many jobs run at once.
+        start: begins a job, and returns the future of its end.
+        places: how many jobs run at once.
         queue_limit: how many wait.
         patience: seconds that one waits at most.
         behind: another lane that goes first: a job is begun when that one is empty, or after a moment.
     """
 
     def __init__(
-        self, name: str, *, threads: int, queue_limit: int, patience: float, behind: "Lane | None" = None
+        self, start: Start, *, places: int, queue_limit: int, patience: float, behind: "Lane | None" = None
     ) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._threads, self._capacity, self._patience = threads, threads + queue_limit, patience
-        self._behind = behind
-        self._change = threading.Condition()
+        self._start, self._behind = start, behind
+        self._places, self._capacity, self._patience = places, places + queue_limit, patience
+        self._free = asyncio.Semaphore(places)
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
         self._admitted = 0
         self._last_left = 0.0
         self._rests_until = 0.0
@@ -59,7 +62,7 @@ class Lane:
         Raises:
             Problem: 429, it would not.
         """
-        expected_wait = (self._admitted - self._threads) * self._seconds_each / self._threads
+        expected_wait = (self._admitted - self._places) * self._seconds_each / self._places
         if self._admitted >= self._capacity or expected_wait > self._patience:
             raise too_busy()
 
@@ -67,90 +70,105 @@ class Lane:
         """Return what a job returns; past the deadline, one that runs keeps its place until its end.
 
         Args:
-            job: called in a thread.
-            is_wanted: asked in that thread, before the job.
+            job: what is to be done.
+            is_wanted: asked right before.
 
         Raises:
             Problem: 429, its turn did not come in time. Nothing was done.
             NotWanted: nothing was done.
         """
         self.check()
-        loop, future = asyncio.get_running_loop(), self._submit(job, is_wanted)
-        timer = loop.call_later(self._patience, future.cancel)  # does nothing to a job that runs
+        self._admitted += 1
+        self._is_empty.clear()
         try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # by the deadline
-                raise
-            raise too_busy() from None
-        finally:
-            timer.cancel()
+            await self._take_place()
+        except BaseException:
+            self._leave()
+            raise
+        running = self._start(functools.partial(self._run, job, is_wanted))
+        running.add_done_callback(self._free_place)
+        return await asyncio.shield(running)
 
-    def _submit(self, job: Callable[[], Any], is_wanted: Callable[[], bool]) -> Future:
-        with self._change:
-            self._admitted += 1
-        future = self._executor.submit(self._run, job, is_wanted)
-        future.add_done_callback(self._release)
-        return future
+    async def _take_place(self) -> None:
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise too_busy() from None
+        else:
+            await self._free.acquire()  # which does not wait
+        if self._behind:
+            try:
+                await asyncio.sleep(max(0.0, min(self._rests_until - time.monotonic(), COURTESY_SECONDS)))
+                await self._behind.let_pass()
+            except BaseException:
+                self._free.release()
+                raise
 
     def _run(self, job: Callable[[], Any], is_wanted: Callable[[], bool]) -> Any:
-        begun = time.monotonic()
-        if self._behind:
-            time.sleep(max(0.0, min(self._rests_until - begun, COURTESY_SECONDS)))
-            self._behind.let_pass()
         if not is_wanted():
             raise NotWanted
-        computing = time.thread_time()
+        begun, computed = time.monotonic(), processor_seconds()
         try:
             return job()
         finally:
             now = time.monotonic()
             self._seconds_each += NEWEST_SHARE * (now - begun - self._seconds_each)
             if self._behind and self._behind.is_in_use():
-                self._rests_until = now + REST_TIMES * (time.thread_time() - computing)
+                self._rests_until = now + REST_TIMES * (processor_seconds() - computed)
 
-    def _release(self, _: Future) -> None:
-        with self._change:
-            self._admitted -= 1
-            self._last_left = time.monotonic()
-            if not self._admitted:
-                self._change.notify_all()
+    def _free_place(self, ended: asyncio.Future) -> None:
+        if not ended.cancelled():
+            ended.exception()  # or else asyncio would log what a failure says, if its request has been answered
+        self._free.release()
+        self._leave()
 
-    def let_pass(self) -> None:
+    def _leave(self) -> None:
+        self._admitted -= 1
+        self._last_left = time.monotonic()
+        if not self._admitted:
+            self._is_empty.set()
+
+    async def let_pass(self) -> None:
         """Wait until the lane is empty, but for a moment only."""
-        with self._change:
-            self._change.wait_for(lambda: not self._admitted, COURTESY_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COURTESY_SECONDS):
+                await self._is_empty.wait()
 
     def is_in_use(self) -> bool:
         """Return whether there are or have just been jobs."""
         return self._admitted > 0 or time.monotonic() - self._last_left < IN_USE_SECONDS
 
-    def shutdown(self) -> None:
-        """Wait for the running jobs and end the threads."""
-        self._executor.shutdown(wait=True)
+    async def shutdown(self) -> None:
+        """Wait for the running jobs, and begin no other."""
+        for _ in range(self._places):
+            await self._free.acquire()
 
 
 class Lanes:
     """The lanes of one worker process.
 
     Attributes:
-        threads: of all of them.
+        places: of all of them.
 
     Args:
         contracts: all versions that are served.
-        threads: to share among the lanes; each has at least one.
+        start: begins a job, and returns the future of its end.
+        places: to share among the lanes; each has at least one.
         queue_limit: of each lane.
         deadline: seconds that a request may take.
     """
 
-    def __init__(self, contracts: Iterable[Contract], *, threads: int, queue_limit: int, deadline: float) -> None:
+    def __init__(
+        self, contracts: Iterable[Contract], start: Start, *, places: int, queue_limit: int, deadline: float
+    ) -> None:
         bounds: dict[str, Any] = {"queue_limit": queue_limit, "patience": deadline * PATIENCE_SHARE}
-        bulk_threads = max(1, threads // BULK_SHARE)
-        staff_threads = max(1, threads - bulk_threads)
-        self._staff = Lane("staff", threads=staff_threads, **bounds)
-        self._bulk = Lane("bulk", threads=bulk_threads, behind=self._staff, **bounds)
-        self.threads = staff_threads + bulk_threads
+        bulk_places = max(1, places // BULK_SHARE)
+        staff_places = max(1, places - bulk_places)
+        self._staff = Lane(start, places=staff_places, **bounds)
+        self._bulk = Lane(start, places=bulk_places, behind=self._staff, **bounds)
+        self.places = staff_places + bulk_places
         self._bulk_handlers = set()
         for contract in contracts:
             with contextlib.suppress(MissingOperation):
@@ -160,10 +178,10 @@ class Lanes:
         """Return the lane of an operation."""
         return self._bulk if operation and operation.handler in self._bulk_handlers else self._staff
 
-    def shutdown(self) -> None:
-        """Wait for what runs, and end the threads."""
-        self._staff.shutdown()
-        self._bulk.shutdown()
+    async def shutdown(self) -> None:
+        """Wait for what runs."""
+        await self._staff.shutdown()
+        await self._bulk.shutdown()
 
 
 class Door:

@@ -74,13 +74,13 @@ class Settings:
     port: int = _setting("Port to listen at.", default=8080, check=validate.Range(1, 65535))
     base_path: str = _setting("Path below which the contract is served, such as /loyalty.", default="")
     workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
-    threads: int = _setting(
+    concurrency: int = _setting(
         "Requests that a worker process handles at once; one in eight, or one at least, is a list of memberships.",
         default=4,
         check=validate.Range(1, 256),
     )
     queue_limit: int = _setting(
-        "Requests that wait in a worker process for a thread, lists apart from all others; more are refused with 429.",
+        "Requests that wait in a worker process for their turn, lists apart from all others; more get 429.",
         default=128,
         check=validate.Range(1, 100_000),
     )

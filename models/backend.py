@@ -5,26 +5,29 @@ A provider that runs a loyalty system already puts its own object in place of `P
 (`first_name`, `postal_code`), dates and datetimes of the standard library; an absent field is absent or None.
 """
 
-import contextlib
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from models import enrollment, memberships, programs, search
 from models.caller import Caller
 from models.clock import Clock, system_clock
 from models.database import session
 from models.later import Later
+from models.retries import retry_on_conflict
 from models.tables import Program
 
 Values = dict
+Result = TypeVar("Result")
 # Hotels whose programs are believed.
 MOST_BELIEVED = 1024
 
 
 class Backend(Protocol):
-    """A loyalty system. Methods run in threads, several at once, and raise the errors of `models.errors`.
+    """A loyalty system. Methods run several at once, and raise the errors of `models.errors`.
+
+    Those of one that is put in place of ours run in threads; ours run as jobs on the event loop (`models.greenlets`).
 
     One that has a method `shutdown` too is told when the worker process ends.
     """
@@ -74,8 +77,9 @@ class PeeweeBackend:
 
     def search(self, caller: Caller, member_filter: Values) -> list[Values]:
         """See `models.search.search`."""
-        with self._located(caller) as program:
-            return search.search(program, member_filter, self._clock(), limit=self._search_limit)
+        return self._read(
+            caller, lambda program: search.search(program, member_filter, self._clock(), limit=self._search_limit)
+        )
 
     def enroll(self, caller: Caller, customer: Values) -> Values:
         """See `models.enrollment.enroll`."""
@@ -84,8 +88,9 @@ class PeeweeBackend:
 
     def list(self, caller: Caller, provider_membership_ids: Sequence[str]) -> Sequence[Values]:
         """See `models.memberships.list_memberships`."""
-        with self._located(caller) as program:
-            return memberships.list_memberships(program, provider_membership_ids, self._clock())
+        return self._read(
+            caller, lambda program: memberships.list_memberships(program, provider_membership_ids, self._clock())
+        )
 
     def link(
         self,
@@ -105,14 +110,18 @@ class PeeweeBackend:
                 now=self._clock(),
             )
 
-    @contextlib.contextmanager
-    def _located(self, caller: Caller) -> Iterator[Program]:
-        """Hold a connection for a request that only reads; a hotel that is new is recorded afterwards."""
+    def _read(self, caller: Caller, use_case: Callable[[Program], Result]) -> Result:
+        """Do what only reads, with the hotel's program; a hotel that is new is recorded afterwards."""
         with session():
-            place = self._locate(caller)
-            yield place.program
+            place, found = self._located(caller, use_case)
         if not place.is_recorded:
             self._later.run(programs.record, place.program, caller, self._clock())
+        return found
+
+    @retry_on_conflict
+    def _located(self, caller: Caller, use_case: Callable[[Program], Result]) -> tuple[programs.Place, Result]:
+        place = self._locate(caller)
+        return place, use_case(place.program)
 
     def _locate(self, caller: Caller) -> programs.Place:
         asked = caller.mews_enterprise_id, caller.provider_enterprise_id, caller.program

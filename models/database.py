@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 
 import peewee
 import psycopg.conninfo
-from playhouse.pool import MaxConnectionsExceeded, PooledSqliteDatabase
+from playhouse.pool import MaxConnectionsExceeded
 
 from models.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl
 from models.pool import PostgresPool
+from models.sqlite_pool import SqlitePool
 from models.writers import WriterQueue
 
 database = peewee.DatabaseProxy()
@@ -38,6 +39,9 @@ PATIENT_TCP = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 # What a connection keeps of a SQLite file. A server has many connections, whose memory shall not grow with the program,
 # and finds the rest in the operating system's cache at hardly any cost; an import changes more pages at once.
 REQUEST_CACHE_KIB, COMMAND_CACHE_KIB = 4096, 32768
+# How long SQLite itself waits for a lock, such as one of a tool that knows nothing of our line of writers: it keeps the
+# event loop waiting meanwhile, so a request soon tries again by itself.
+REQUEST_BUSY_MILLISECONDS = 20
 WAL_ATTEMPTS, WAL_PAUSE_SECONDS = 100, 0.1
 
 
@@ -69,7 +73,7 @@ class NamesField(peewee.TextField):
         return None if value is None else [name for name in value.split(",") if name]
 
 
-Pool: TypeAlias = PooledSqliteDatabase | PostgresPool
+Pool: TypeAlias = SqlitePool | PostgresPool
 
 
 def connect(
@@ -122,9 +126,9 @@ def sqlite_path(url: str) -> pathlib.Path:
     return pathlib.Path(urllib.parse.unquote(name))
 
 
-def _open_sqlite(url: str, deadline: float, connections: int, *, create: bool, bounded: bool) -> PooledSqliteDatabase:
+def _open_sqlite(url: str, deadline: float, connections: int, *, create: bool, bounded: bool) -> SqlitePool:
     path = sqlite_path(url).absolute()
-    opened = PooledSqliteDatabase(
+    opened = SqlitePool(
         f"file:{urllib.parse.quote(str(path))}?mode={'rwc' if create else 'rw'}",
         uri=True,
         # A deferred transaction that turns from reading to writing fails at once under WAL, whatever the timeout.
@@ -132,7 +136,7 @@ def _open_sqlite(url: str, deadline: float, connections: int, *, create: bool, b
         check_same_thread=False,
         factory=functools.partial(_connect_to_write, path) if bounded else sqlite3.Connection,
         pragmas=[
-            ("busy_timeout", int(deadline * BUSY_SHARE * 1000)),
+            ("busy_timeout", REQUEST_BUSY_MILLISECONDS if bounded else int(deadline * BUSY_SHARE * 1000)),
             ("synchronous", "full"),
             ("foreign_keys", "on"),
             ("temp_store", "memory"),

@@ -17,6 +17,8 @@ import psycopg
 from playhouse.pool import MaxConnectionsExceeded
 from psycopg import conninfo, pq, waiting
 
+from models import greenlets
+
 POLL_SECONDS = 0.1
 
 
@@ -58,7 +60,12 @@ class Connection(psycopg.Connection):
         try:
             if timeout is not None and timeout <= 0:  # a commit that is not sent leaves no doubt
                 raise psycopg.OperationalError("no time is left for this statement")
+            if greenlets.is_job():
+                return greenlets.follow(gen, self.fileno(), timeout)
             return super().wait(gen, interval, timeout)
+        except TimeoutError:
+            self.close()
+            raise psycopg.OperationalError("the server did not answer in time") from None
         except psycopg.OperationalError as error:
             if error.sqlstate is None:  # not told by the server: whatever it says from now on comes too late
                 self.close()
@@ -104,6 +111,7 @@ class PostgresPool(peewee.PostgresqlDatabase):
         longest: float,
     ) -> None:
         super().__init__(parameters.get("dbname", ""), prefer_psycopg3=True)
+        self._state = greenlets.ConnectionState()
         # What it guards is each thread's own; with it, a thread that connects would make all others wait.
         self._lock = contextlib.nullcontext()
         self._hosts = _each_host(parameters)
@@ -114,10 +122,11 @@ class PostgresPool(peewee.PostgresqlDatabase):
 
     def _connect(self) -> Connection:
         started = time.monotonic()
-        if not self._places.acquire(timeout=self._queueing):
+        # There are as many as jobs at once, and more, so that none ever waits for one.
+        if not self._places.acquire(timeout=0 if greenlets.is_job() else self._queueing):
             raise MaxConnectionsExceeded("every connection is in use")
         try:
-            connection = self._take_idle() or self._open()
+            connection = self._take_idle() or greenlets.elsewhere(self._open)
         except BaseException:
             self._places.release()
             raise

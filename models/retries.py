@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import peewee
 
+from models import greenlets
 from models.database import database, is_conflict
 from models.errors import DatabaseBusy
 
@@ -39,7 +40,7 @@ def retry_on_conflict(use_case: Callable[Arguments, Result]) -> Callable[Argumen
                     raise
                 if time.monotonic() + pause > give_up:
                     raise DatabaseBusy("Others keep the database busy; try again shortly.") from error
-            time.sleep(random.uniform(0, pause))  # noqa: S311 (so that two do not meet again)
+            greenlets.pause(random.uniform(0, pause))  # noqa: S311 (so that two do not meet again)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     return run

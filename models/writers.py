@@ -1,7 +1,7 @@
 """Writers of a SQLite file, one at a time and in turn.
 
 SQLite lets them all try again and again until their busy timeout, and under load some never succeed. So each use-case
-that writes first waits here: threads of a process in line, processes by a lock on a file beside the database.
+that writes first waits here: those of a process in line, processes by a lock on a file beside the database.
 """
 
 import contextlib
@@ -11,11 +11,47 @@ import pathlib
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 
+from models import greenlets
 from models.errors import DatabaseBusy
 
 POLL_SECONDS = 0.002
+
+
+class _Line:
+    """Turns of threads and jobs, one at a time, in the order in which they asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[Future] = deque()
+
+    def take_turn(self, seconds: float) -> bool:
+        """Wait for the turn, and return whether it came in time."""
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            turn: Future = Future()
+            self._waiting.append(turn)
+        try:
+            greenlets.result_of(turn, seconds)
+        except TimeoutError:
+            return not turn.cancel()  # it may have come at the last moment
+        return True
+
+    def end_turn(self) -> None:
+        """Let the next one have it."""
+        with self._lock:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(None)
+                    return
+            self._is_taken = False
 
 
 class WriterQueue:
@@ -29,7 +65,7 @@ class WriterQueue:
     def __init__(self, path: pathlib.Path, patience: float) -> None:
         self._path = path
         self._patience = patience
-        self._first_in_line = threading.Lock()
+        self._line = _Line()
         self._file: int | None = None
         self._process = 0
 
@@ -41,7 +77,7 @@ class WriterQueue:
             DatabaseBusy: the line did not move fast enough.
         """
         give_up = time.monotonic() + self._patience
-        if not self._first_in_line.acquire(timeout=self._patience):
+        if not self._line.take_turn(self._patience):
             raise _too_long()
         try:
             file = self._opened()
@@ -51,7 +87,7 @@ class WriterQueue:
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
         finally:
-            self._first_in_line.release()
+            self._line.end_turn()
 
     def _opened(self) -> int:
         """Return the lock file, open in this process: a child's copy of its parent's would share the parent's lock."""
@@ -68,7 +104,7 @@ def _lock(file: int, give_up: float) -> None:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if time.monotonic() > give_up:
             raise _too_long()
-        time.sleep(POLL_SECONDS)
+        greenlets.pause(POLL_SECONDS)
 
 
 def _too_long() -> DatabaseBusy:

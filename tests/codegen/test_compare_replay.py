@@ -87,7 +87,7 @@ def usual_answers(server: support.Server, recorded: Recorded) -> None:
 def faults_of_the_server(url: str, token: str, recorded: Recorded) -> None:
     """The answers of a server whose loyalty system is slow or fails: 408, 429 and 500."""
     body = {"mewsEnterpriseId": HOTEL, "customer": {"firstName": "Ada", "lastName": str(SLOW_SECONDS)}}
-    slow = {"backend": "tests.http.slow_backend:make", "request_deadline": DEADLINE, "threads": 1, "queue_limit": 1}
+    slow = {"backend": "tests.http.slow_backend:make", "request_deadline": DEADLINE, "concurrency": 1, "queue_limit": 1}
     with (
         support.threaded(url, token, system_clock, **slow) as server,
         concurrent.futures.ThreadPoolExecutor() as threads,

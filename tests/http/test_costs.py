@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import threading
 import tracemalloc
 import uuid
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from unittest import mock
 import peewee
 import pytest
 
+from models import greenlets
 from models.clock import system_clock
 from tests import support
 from tests.support import GUEST
@@ -62,13 +62,13 @@ def calls(server: support.Server) -> dict:
 
 @contextlib.contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect the first words of what the threads of requests ask of the database, without transactions' own."""
+    """Collect the first words of what requests ask of the database, without transactions' own."""
     seen: list[str] = []
     execute = peewee.Database.execute_sql
 
     def note(self: peewee.Database, sql: str, *arguments: object, **options: object) -> object:
         word = sql.split()[0]
-        if threading.current_thread().name.startswith(("staff", "bulk")) and word not in ("BEGIN", "COMMIT"):
+        if greenlets.is_job() and word not in ("BEGIN", "COMMIT"):
             seen.append(word)
         return execute(self, sql, *arguments, **options)
 

@@ -83,7 +83,7 @@ def small_server(make_database, tmp_path_factory):
         "LOYALTY_BACKEND": "tests.http.slow_backend:make",
         "LOYALTY_REQUEST_DEADLINE": str(SMALL_DEADLINE),
         "LOYALTY_WORKERS": "1",
-        "LOYALTY_THREADS": "1",
+        "LOYALTY_CONCURRENCY": "1",
         "LOYALTY_QUEUE_LIMIT": "1",
         "LOYALTY_BODY_LIMIT": str(BODY_LIMIT),
     }

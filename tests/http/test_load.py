@@ -41,7 +41,7 @@ def test_clients_that_enroll_without_pause_are_all_served(start):
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_what_was_given_up_while_it_waited_is_not_done_later(start):
     settings = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_REQUEST_DEADLINE": "1"}
-    server = start(LOYALTY_WORKERS="1", LOYALTY_THREADS="1", **settings)
+    server = start(LOYALTY_WORKERS="1", LOYALTY_CONCURRENCY="1", **settings)
     guests = [{"firstName": "Ann", "lastName": "1.4", "email": f"{number}@a.cz"} for number in range(6)]
     with concurrent.futures.ThreadPoolExecutor(len(guests)) as executor:
         answers = list(executor.map(server.enroll, guests))

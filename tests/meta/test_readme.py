@@ -137,6 +137,6 @@ def test_the_readme_counts_connections_as_the_server_does():
     from app.application import SPARE_CONNECTIONS
 
     text = (ROOT / "README.md").read_text()
-    assert f"workers x (threads + {SPARE_CONNECTIONS})" in text
+    assert f"workers x (concurrency + {SPARE_CONNECTIONS})" in text
     assert f"4 x (4 + {SPARE_CONNECTIONS}) = {4 * (4 + SPARE_CONNECTIONS)}" in text
-    assert f"(`LOYALTY_THREADS` + {SPARE_CONNECTIONS})" in (ROOT / "docs/operate.md").read_text()
+    assert f"(`LOYALTY_CONCURRENCY` + {SPARE_CONNECTIONS})" in (ROOT / "docs/operate.md").read_text()

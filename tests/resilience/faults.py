@@ -2,7 +2,7 @@
 
 The file holds the name of a point and at which time of reaching it the process dies: `commit 1`. The points are
 `statement`, before each SQL statement; `commit`, before each commit; and `committed`, after it and before any answer.
-Who dies removes the file. In a server only the threads that handle requests count.
+Who dies removes the file. In a server only what handles requests counts, and not look-ups of tokens, say.
 """
 
 import contextlib
@@ -16,6 +16,8 @@ from pathlib import Path
 import peewee
 
 from app.cli import main
+from models.pool import PostgresPool
+from models.sqlite_pool import SqlitePool
 
 VARIABLE = "FAULT"
 STATEMENT, COMMIT, COMMITTED = "statement", "commit", "committed"
@@ -23,7 +25,7 @@ STATEMENT, COMMIT, COMMITTED = "statement", "commit", "committed"
 
 def reach(point: str) -> None:
     """Die by SIGKILL if that is to happen here."""
-    if not threading.current_thread().name.startswith(("MainThread", "staff", "bulk")):
+    if threading.current_thread() is not threading.main_thread():
         return
     file = Path(os.environ[VARIABLE])
     with contextlib.suppress(FileNotFoundError):
@@ -50,5 +52,6 @@ def reaching(method: Callable, before: list[str], after: list[str]) -> Callable:
 
 if __name__ == "__main__":
     peewee.Database.execute_sql = reaching(peewee.Database.execute_sql, [STATEMENT], [])
-    peewee.Database.commit = reaching(peewee.Database.commit, [STATEMENT, COMMIT], [COMMITTED])
+    for pool in (PostgresPool, SqlitePool):
+        pool.commit = reaching(pool.commit, [STATEMENT, COMMIT], [COMMITTED])
     main()

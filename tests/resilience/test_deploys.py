@@ -24,7 +24,7 @@ from tests.resilience.soak import rounds
 CLIENTS, EACH_SECOND = 25, 50
 BOUND_SECONDS = 60
 SERVING = "Application startup complete."
-SLOW = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_WORKERS": "1", "LOYALTY_THREADS": "2"}
+SLOW = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_WORKERS": "1", "LOYALTY_CONCURRENCY": "2"}
 # What systemd does for a service with a socket of its own (sd_listen_fds(3)): the socket is the descriptor 3.
 WITH_SOCKET = "exec 3<&{descriptor}; LISTEN_PID=$$ LISTEN_FDS=1 exec {python} -m app serve"
 

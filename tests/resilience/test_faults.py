@@ -28,7 +28,7 @@ INTERNAL = "Something went wrong on the server; its log has it under this reques
 SETTINGS = {
     "LOYALTY_REQUEST_DEADLINE": str(DEADLINE),
     "LOYALTY_WORKERS": str(WORKERS),
-    "LOYALTY_THREADS": str(THREADS),
+    "LOYALTY_CONCURRENCY": str(THREADS),
 }
 FAULTS = {
     "latency": lambda network: network.slow(DEADLINE + 1),

@@ -207,7 +207,7 @@ def test_a_client_that_does_not_take_its_answers_is_cut_off(start):
 
 
 def test_what_a_client_asked_that_hung_up_is_not_begun(start, tell):
-    settings = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_THREADS": "1"}
+    settings = {"LOYALTY_BACKEND": "tests.http.slow_backend:make", "LOYALTY_CONCURRENCY": "1"}
     server = start(LOYALTY_WORKERS="1", **settings)
     guests = [{"firstName": "Ann", "lastName": "0.5", "email": f"{number}@a.cz"} for number in range(20)]
     for guest in guests:

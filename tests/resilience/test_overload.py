@@ -34,7 +34,7 @@ DEADLINE = 2
 ONE_THREAD = {
     "LOYALTY_BACKEND": "tests.resilience.slow_lists:SlowLists",
     "LOYALTY_WORKERS": "1",
-    "LOYALTY_THREADS": "1",
+    "LOYALTY_CONCURRENCY": "1",
     "LOYALTY_REQUEST_DEADLINE": str(DEADLINE),
 }
 only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

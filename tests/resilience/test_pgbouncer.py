@@ -103,7 +103,7 @@ def test_all_is_served_and_nothing_is_lost_with_fewer_connections_than_clients(
     token = support.prepare(database_url)
     support.use_database(database_url).close_all()  # so that no connection but PgBouncer's is left
     seconds = rounds(5, 60)
-    with support.gunicorn(pooled_url, token, tmp_path / "server.log", LOYALTY_THREADS="8") as server:
+    with support.gunicorn(pooled_url, token, tmp_path / "server.log", LOYALTY_CONCURRENCY="8") as server:
         with traffic(server, clients=12) as seen:
             time.sleep(seconds)
         identifier = next(iter(seen.acknowledged.values()))

@@ -1,6 +1,7 @@
 """The lanes of a worker process: who goes first."""
 
 import asyncio
+import concurrent.futures
 import time
 
 import pytest
@@ -12,17 +13,19 @@ BOUNDS = {"queue_limit": 10, "patience": 5.0}
 
 
 @pytest.fixture
-def staff():
-    lane = Lane("staff", threads=1, **BOUNDS)
-    yield lane
-    lane.shutdown()
+def in_threads():
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        yield lambda job: asyncio.get_running_loop().run_in_executor(executor, job)
 
 
 @pytest.fixture
-def bulk(staff):
-    lane = Lane("bulk", threads=1, behind=staff, **BOUNDS)
-    yield lane
-    lane.shutdown()
+def staff(in_threads):
+    return Lane(in_threads, places=1, **BOUNDS)
+
+
+@pytest.fixture
+def bulk(in_threads, staff):
+    return Lane(in_threads, places=1, behind=staff, **BOUNDS)
 
 
 def moments(*jobs: tuple[Lane, str, float]) -> dict[str, float]:

@@ -1,0 +1,199 @@
+"""Jobs that wait for a database, and let the event loop of their thread serve others meanwhile.
+
+A job is a plain function that runs as a greenlet. Where it would keep the loop waiting it asks one of the functions
+here, which hand the thread to the loop, and come back when there is an answer; SQLAlchemy's and Peewee's own asyncio do
+it the same way. So one and the same code, Peewee's included, runs on an event loop and in a thread, where these
+functions wait as usual: in a command, say, or in a look-up of tokens.
+"""
+
+import asyncio
+import contextvars
+import functools
+import math
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import greenlet
+import peewee
+from psycopg import waiting
+
+Result = TypeVar("Result")
+# What may keep a thread waiting is bounded by who asks for it, such as a pool of connections.
+_elsewhere = ThreadPoolExecutor(1024, thread_name_prefix="elsewhere")
+
+
+class _Job(greenlet.greenlet):
+    """A job on the event loop of its thread.
+
+    Args:
+        function: what it does.
+        loop: the running loop.
+    """
+
+    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.gr_context = contextvars.copy_context()
+        self.loop = loop
+        self.done: asyncio.Future = loop.create_future()
+        self.connections: dict[ConnectionState, peewee._ConnectionState] = {}
+        self._function = function
+        self._waits = 0
+        self._seconds, self._resumed_at = 0.0, time.perf_counter()
+
+    def run(self) -> None:
+        try:
+            result = self._function()
+        except BaseException as error:  # noqa: BLE001 (it is for who waits for the job)
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(result)
+
+    def wait(self) -> Any:
+        """Let the loop go on until it calls what `waker` returned, and return what that was given."""
+        self._seconds = self.seconds()
+        return self.parent.switch()
+
+    def waker(self) -> Callable[..., None]:
+        """Return what ends the next wait, once; it does nothing to one that has ended, or to a later one.
+
+        It is for the loop's `call_soon` alone: while libuv polls or looks through its timers, some of what it works
+        with is on the C stack, of which a greenlet takes its own part with it.
+        """
+        return functools.partial(self._wake, self._waits)
+
+    def _wake(self, number: int, value: Any = None) -> None:
+        if number == self._waits:
+            self._waits += 1
+            self._resumed_at = time.perf_counter()
+            self.switch(value)
+
+    def seconds(self) -> float:
+        """Return for how long it has kept the loop."""
+        return self._seconds + time.perf_counter() - self._resumed_at
+
+
+def _job() -> _Job | None:
+    current = greenlet.getcurrent()
+    return current if isinstance(current, _Job) else None
+
+
+def start(function: Callable[[], Any]) -> asyncio.Future:
+    """Run a function as a job on the running loop, and return its future; it is done already if it never waits."""
+    job = _Job(function, asyncio.get_running_loop())
+    job.switch()
+    return job.done
+
+
+def is_job() -> bool:
+    """Tell whether a job is running, which shall not keep its thread waiting."""
+    return _job() is not None
+
+
+def processor_seconds() -> float:
+    """Return how long the running job, or thread, has computed, from some moment on."""
+    job = _job()
+    return job.seconds() if job else time.thread_time()
+
+
+def pause(seconds: float) -> None:
+    """Do nothing for some time."""
+    job = _job()
+    if job is None:
+        time.sleep(seconds)
+    else:
+        job.loop.call_later(seconds, job.loop.call_soon, job.waker())
+        job.wait()
+
+
+def result_of(future: Future, timeout: float | None = None) -> Any:
+    """Return what another thread or job answers.
+
+    Args:
+        future: of it.
+        timeout: seconds that one waits at most.
+
+    Raises:
+        TimeoutError: there was no answer in time. Whatever else the future was given is raised as well.
+    """
+    job = _job()
+    if job is None or future.done():
+        return future.result(timeout)
+    wake = job.waker()
+    future.add_done_callback(lambda _: job.loop.call_soon_threadsafe(wake))
+    timer = job.loop.call_later(timeout, job.loop.call_soon, wake) if timeout is not None else None
+    job.wait()
+    if timer:
+        timer.cancel()
+    return future.result(0)
+
+
+def elsewhere(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call what keeps its thread waiting, such as for a disk, and return what it returns; for a job, in a thread."""
+    if _job() is None:
+        return function(*arguments)
+    return result_of(_elsewhere.submit(function, *arguments))
+
+
+def follow(waits: Generator[Any, Any, Result], descriptor: int, timeout: float | None) -> Result:
+    """Go through the waits of a connection to Postgres in a job, as `psycopg.waiting.wait` does in a thread.
+
+    Args:
+        waits: yields for what it waits, is sent what has come, and returns the result.
+        descriptor: of the socket.
+        timeout: seconds that it may take.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    job = _job()
+    assert job is not None
+    give_up = math.inf if timeout is None else time.monotonic() + timeout
+    try:
+        wanted = next(waits)
+        while True:
+            ready = _readiness(job, descriptor, wanted, give_up - time.monotonic())
+            if not ready:
+                raise TimeoutError
+            wanted = waits.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
+def _readiness(job: _Job, descriptor: int, wanted: int, seconds: float) -> int:
+    """Return for what a socket is ready; nothing (0) after some seconds."""
+    loop, wake = job.loop, job.waker()
+    timer = loop.call_later(seconds, loop.call_soon, wake, 0) if seconds < math.inf else None
+    if wanted & waiting.WAIT_R:
+        loop.add_reader(descriptor, loop.call_soon, wake, waiting.READY_R)
+    if wanted & waiting.WAIT_W:
+        loop.add_writer(descriptor, loop.call_soon, wake, waiting.READY_W)
+    try:
+        return job.wait()
+    finally:
+        if wanted & waiting.WAIT_R:
+            loop.remove_reader(descriptor)
+        if wanted & waiting.WAIT_W:
+            loop.remove_writer(descriptor)
+        if timer:
+            timer.cancel()
+
+
+class ConnectionState:
+    """What Peewee knows of the connection in use, of each thread and each job; it comes with the former alone."""
+
+    def __init__(self) -> None:
+        self._of_threads = peewee._ConnectionLocal()
+
+    def _present(self) -> peewee._ConnectionState:
+        job = _job()
+        if job is None:
+            return self._of_threads
+        state = job.connections.get(self)
+        if state is None:
+            state = job.connections[self] = peewee._ConnectionState()
+        return state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._present(), name)
