@@ -90,21 +90,24 @@ class Lane:
         return await asyncio.shield(running)
 
     async def _take_place(self) -> None:
-        if self._free.locked():
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._free.acquire()
-            except TimeoutError:
-                raise too_busy() from None
-        else:
-            await self._free.acquire()  # which does not wait
-        if self._behind:
-            try:
+        await self._wait_for_place()
+        try:
+            if self._behind:
                 await asyncio.sleep(max(0.0, min(self._rests_until - time.monotonic(), COURTESY_SECONDS)))
                 await self._behind.let_pass()
-            except BaseException:
-                self._free.release()
-                raise
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def _wait_for_place(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # at once
+            return
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            raise too_busy() from None
 
     def _run(self, job: Callable[[], Any], is_wanted: Callable[[], bool]) -> Any:
         if not is_wanted():

@@ -62,17 +62,23 @@ def certify_server(
         importlib.import_module("certify.generated")  # it may lack a package, which is better known before the rest
     began = datetime.datetime.now(datetime.UTC)
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 (it makes people up)
-    cut_short = ""
     play = _new_play(options, spec, random.Random(f"{seed} {began}"))  # noqa: S311 (and no run meets another's)
+    cut_short = _play_to_the_end(play, lambda: _play_all(play, scenarios, time_budget, seed, progress))
+    return Report(play, began=began, strict=strict, seed=seed, cut_short=cut_short)
+
+
+def _play_to_the_end(play: Play, play_all: Callable[[], None]) -> str:
+    """Play, and return why it came to no end; empty if it did."""
     try:
         _ask(play)
-        _play_all(play, scenarios, time_budget, seed, progress)
+        play_all()
     except (ServerAway, KeyboardInterrupt) as error:
-        cut_short = "It was interrupted." if isinstance(error, KeyboardInterrupt) else str(error)
+        cut_short = str(error) or "It was interrupted."
         play.judge.break_off(play.judge.records, cut_short)
+        return cut_short
     finally:
         play.client.close()
-    return Report(play, began=began, strict=strict, seed=seed, cut_short=cut_short)
+    return ""
 
 
 def _new_play(options: Options, spec: Specification, randomness: random.Random) -> Play:

@@ -12,7 +12,6 @@ from models.blocking import Scan
 from models.database import database
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
 from models.programs import Status
-from models.statements import in_one_text, rows_of_text
 from models.tables import Member, Membership, Program
 
 STRONG = 0.7  # the share of the highest score possible from which a candidate is all but certain
@@ -101,8 +100,7 @@ def _read(program: Program, now: datetime.datetime, scans: Scans) -> list[dict]:
     condition, known = _shown(tuple(program.visible_statuses), now, database.param)
     statement = _statement(database.param, tuple(scan for scan, _ in scans), condition)
     values = [part for scan, given in scans for part in (program.id, *known, *given)]
-    found = database.execute_sql(statement, values)
-    return [dict(zip(COLUMNS, row, strict=True)) for row in (rows_of_text(found) if database.param == "?" else found)]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in database.execute_sql(statement, values)]
 
 
 def _shown(visible: tuple[str, ...], now: datetime.datetime, param: str) -> tuple[str, list]:
@@ -131,9 +129,8 @@ def _statement(param: str, scans: tuple[Scan, ...], shown: str) -> str:
         f"SELECT * FROM ({_stretch(param, scan, shown)}) AS stretch{number}"  # noqa: S608 (our own names)
         for number, scan in enumerate(scans)
     )
-    columns = ", ".join(map(_qualified, COLUMNS))
     return (
-        f"SELECT {in_one_text(columns) if param == '?' else columns} FROM ({stretches}) AS candidate "  # noqa: S608 (our own names)
+        f"SELECT {', '.join(map(_qualified, COLUMNS))} FROM ({stretches}) AS candidate "  # noqa: S608 (our own names)
         f"JOIN member ON member.id = candidate.id JOIN {_MEMBERSHIP}"
     )
 

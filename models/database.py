@@ -23,10 +23,10 @@ from models.writers import WriterQueue
 
 database = peewee.DatabaseProxy()
 
-# A statement may take three quarters of the request deadline, a wait for SQLite's write lock a half, connecting to
-# Postgres a half, and a wait for a pooled connection a quarter, so that the database gives up before the request does.
-# For as long as a statement may take, one waits for the turn to write to SQLite, and tries again what another's
-# transaction was in the way of. All that a request does with a connection to Postgres may take little longer.
+# A statement may take three quarters of the request deadline, a command's wait for SQLite's write lock a half,
+# connecting to Postgres a half, and a wait for a pooled connection a quarter, so that the database gives up before the
+# request does. For as long as a statement may take, one waits for the turn to write to SQLite, and tries again what
+# another's transaction was in the way of. All that a request does with a connection to Postgres may take little longer.
 STATEMENT_SHARE, BUSY_SHARE, CONNECT_SHARE, POOL_SHARE, HOLD_SHARE = 0.75, 0.5, 0.5, 0.25, 0.875
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected,
 # lock_not_available; and query_canceled, as statement_timeout has it.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import greenlet
 import peewee
+import psycopg
 from psycopg import waiting
 
 Result = TypeVar("Result")
@@ -139,13 +140,15 @@ def elsewhere(function: Callable[..., Result], *arguments: Any) -> Result:
 def follow(waits: Generator[Any, Any, Result], descriptor: int, timeout: float | None) -> Result:
     """Go through the waits of a connection to Postgres in a job, as `psycopg.waiting.wait` does in a thread.
 
+    Psycopg's own `wait_async` is a coroutine, which would need a task for each statement.
+
     Args:
         waits: yields for what it waits, is sent what has come, and returns the result.
         descriptor: of the socket.
         timeout: seconds that it may take.
 
     Raises:
-        TimeoutError: it took longer.
+        psycopg.OperationalError: it took longer.
     """
     job = _job()
     assert job is not None
@@ -155,7 +158,7 @@ def follow(waits: Generator[Any, Any, Result], descriptor: int, timeout: float |
         while True:
             ready = _readiness(job, descriptor, wanted, give_up - time.monotonic())
             if not ready:
-                raise TimeoutError
+                raise psycopg.OperationalError("the server did not answer in time")
             wanted = waits.send(ready)
     except StopIteration as end:
         return end.value

@@ -91,7 +91,7 @@ def _living(columns: Sequence[peewee.Field], *conditions: peewee.Expression) -> 
     )
 
 
-_LISTED = Statement(lambda: _living(DESCRIBED, any_of(Membership.provider_membership_id, "ids")), has_many=True)
+_LISTED = Statement(lambda: _living(DESCRIBED, any_of(Membership.provider_membership_id, "ids")))
 
 
 @retry_on_conflict

@@ -63,9 +63,6 @@ class Connection(psycopg.Connection):
             if greenlets.is_job():
                 return greenlets.follow(gen, self.fileno(), timeout)
             return super().wait(gen, interval, timeout)
-        except TimeoutError:
-            self.close()
-            raise psycopg.OperationalError("the server did not answer in time") from None
         except psycopg.OperationalError as error:
             if error.sqlstate is None:  # not told by the server: whatever it says from now on comes too late
                 self.close()
@@ -92,7 +89,7 @@ class PostgresPool(peewee.PostgresqlDatabase):
     Args:
         parameters: libpq's, by name; `host`, `hostaddr` and `port` may be lists with commas.
         connections: at once, at most.
-        queueing: seconds that a thread waits for one of them to be free.
+        queueing: seconds that a thread waits for one of them to be free; a job never does.
         connecting: seconds that all hosts together get to accept a new one.
         hold: seconds from the wish for a connection after which it is given up; infinite for commands.
         longest: seconds after which a connection is replaced when it is free.
@@ -122,7 +119,7 @@ class PostgresPool(peewee.PostgresqlDatabase):
 
     def _connect(self) -> Connection:
         started = time.monotonic()
-        # There are as many as jobs at once, and more, so that none ever waits for one.
+        # For each job there is one, so that none has to wait.
         if not self._places.acquire(timeout=0 if greenlets.is_job() else self._queueing):
             raise MaxConnectionsExceeded("every connection is in use")
         try:

@@ -9,6 +9,7 @@ from playhouse.pool import PooledSqliteDatabase
 
 from models import greenlets
 
+# More than a fast disk takes, and more than one waits for the interpreter, which is part of what is measured.
 SLOW_COMMIT_SECONDS = 0.003
 
 

@@ -5,11 +5,10 @@ when they are first needed, with places for their values.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import orjson
 import peewee
 
 from models.database import NamesField, UtcDateTimeField, database
@@ -26,26 +25,11 @@ class _Place:
     convert: Callable[[Any], Any] | None
 
 
-def in_one_text(columns: str) -> str:
-    """Return the columns of a query on SQLite with many rows such that it has one, for `rows_of_text`.
-
-    Python's driver lets go of the interpreter at each row. While other threads wait for that, to have it back costs
-    more than the row: with eight clients, a search took a fifth less processor time so.
-    """
-    return f"json_group_array(json_array({columns}))"
-
-
-def rows_of_text(cursor: Any) -> Iterable[Sequence]:
-    """Return the rows of a query with `in_one_text`: texts, integers and None, as they are stored."""
-    return orjson.loads(cursor.fetchone()[0])
-
-
 class _Built(NamedTuple):
     sql: str
     params: list
     names: list[str]
     converters: list[tuple[str, Callable[[Any], Any]]]
-    read: Callable[[Any], Iterable[Sequence]]
 
 
 def given(name: str, field: peewee.Field | None = None) -> peewee.Value:
@@ -82,12 +66,10 @@ class Statement:
 
     Args:
         build: returns the query with places for its values.
-        has_many: whether it may have many rows; then it is for `rows` alone, and has no two columns of one name.
     """
 
-    def __init__(self, build: Callable[[], Any], *, has_many: bool = False) -> None:
+    def __init__(self, build: Callable[[], Any]) -> None:
         self._build = build
-        self._has_many = has_many
         self._built: dict[str, _Built] = {}
 
     def run(self, **values: Any) -> Any:
@@ -100,7 +82,7 @@ class Statement:
     def rows(self, **values: Any) -> list[dict]:
         """Run it, and return its rows by the names of fields."""
         built = self._for_this(database.obj)
-        found = [dict(zip(built.names, row, strict=True)) for row in built.read(self.run(**values))]
+        found = [dict(zip(built.names, row, strict=True)) for row in self.run(**values).fetchall()]
         for name, convert in built.converters:
             for row in found:
                 if row[name] is not None:
@@ -114,11 +96,7 @@ class Statement:
             sql, params = query.sql()
             columns = query._returning or ()
             converters = [(column.name, column.python_value) for column in columns if isinstance(column, _CONVERTED)]
-            read: Callable[[Any], Iterable[Sequence]] = list
-            if self._has_many and isinstance(opened, peewee.SqliteDatabase):
-                sql = f"SELECT {in_one_text(', '.join(column.column_name for column in columns))} FROM ({sql})"  # noqa: S608 (our own names)
-                read = rows_of_text
-            built = _Built(sql, params, [column.name for column in columns], converters, read)
+            built = _Built(sql, params, [column.name for column in columns], converters)
             self._built[opened.param] = built
         return built
 

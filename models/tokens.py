@@ -97,6 +97,7 @@ def _valid() -> peewee.Select:
 _VALID = Statement(_valid)
 
 
+@retry_on_conflict
 def verify_all(texts: Sequence[str], now: datetime.datetime) -> dict[str, Identity]:
     """Return by token whom it stands for, without those that are malformed, unknown, expired or revoked."""
     digests = {_digest(text): text for text in texts if is_well_formed(text)}

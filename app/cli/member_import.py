@@ -108,14 +108,8 @@ def command(
     with _told(counts, refused, dry_run=dry_run, as_json=as_json), opened():
         target = programs.find_program(program)
         with refused, _shown(file) as show_progress:
-            now = system_clock()
-            for batch, prepared in _prepared_batches(source, target):
-                with interruptions.put_off():
-                    outcomes = _write(target, prepared, now, dry_run=dry_run)
-                    counts.update(_counted(outcome) for outcome in outcomes)
-                    reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
-                    refused.add((row, reason) for row, reason in reasons if reason)
-                show_progress(batch.end, counts.total())
+            for end in _add(source, target, counts, refused, dry_run=dry_run):
+                show_progress(end, counts.total())
         if counts[Outcome.ADDED] and not dry_run:
             analyze(Member, Membership)
         if source.broken:
@@ -167,6 +161,20 @@ def _told(counts: Counter[str], refused: RefusedRows, *, dry_run: bool, as_json:
         click.echo("This was a dry run: nothing was written.", err=True)
     if counts[REFUSED]:
         sys.exit(SOME_REFUSED)
+
+
+def _add(
+    source: Source, program: Program, counts: Counter[str], refused: RefusedRows, *, dry_run: bool
+) -> Iterator[int]:
+    """Add members batch by batch, count what becomes of the rows, and yield after each where in the file it ends."""
+    now = system_clock()
+    for batch, prepared in _prepared_batches(source, program):
+        with interruptions.put_off():
+            outcomes = _write(program, prepared, now, dry_run=dry_run)
+            counts.update(_counted(outcome) for outcome in outcomes)
+            reasons = zip(batch.rows, map(_reason, outcomes), strict=True)
+            refused.add((row, reason) for row, reason in reasons if reason)
+        yield batch.end
 
 
 def _prepared_batches(source: Source, program: Program) -> Iterator[tuple[Batch, list[bulk.Record | Refused]]]:

@@ -19,6 +19,11 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | variables
 
 
+def heed_interrupts() -> None:
+    """Let a child end at Ctrl+C, which a shell in the background has its children ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Result:
     code: int
@@ -65,7 +70,7 @@ class Loyalty:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
-        """Start a command that Ctrl+C ends, which it would not in the background."""
+        """Start a command that can be interrupted."""
         return subprocess.Popen(
             [sys.executable, "-m", self.module, *words],
             cwd=self.folder,
@@ -74,7 +79,7 @@ class Loyalty:
             stderr=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_interrupts,
         )
 
     def refused(self, *words: str, **settings: str) -> str:

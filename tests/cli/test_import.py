@@ -21,7 +21,7 @@ import pytest
 from models import database
 from models.tables import IDENTIFIER_LENGTH, Event, Member, Membership
 from tests import support
-from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment
+from tests.cli.commands import SECONDS, TRACEBACK, Loyalty, environment, heed_interrupts
 
 ROOT = Path(__file__).parents[2]
 HEADER = "membershipNumber,firstName,lastName,email"
@@ -403,10 +403,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ignore_interrupts() -> None:
