@@ -88,7 +88,7 @@ def _named(columns: tuple[str, ...]) -> str:
 class Postgres:
     """One connection to Postgres, by psycopg."""
 
-    LIST = f"SELECT {DESCRIBED} FROM membership WHERE {HERE} AND provider_membership_id = ANY(:asked)"  # noqa: S608
+    LIST = f"SELECT {DESCRIBED} FROM membership WHERE {HERE} AND provider_membership_id = ANY(ARRAY(SELECT json_array_elements_text(:asked)))"  # noqa: S608, E501
     ENROLL = f"""
         WITH known AS ({KNOWN}), new_member AS (
             {_insert("member", MEMBER)}
@@ -141,7 +141,7 @@ class Postgres:
 
     def list_memberships(self, program_id: int, asked: list[str]) -> list[tuple]:
         """Return the columns of those memberships that there are."""
-        return self.rows(self.LIST, {"program_id": program_id, "asked": asked})
+        return self.rows(self.LIST, {"program_id": program_id, "asked": orjson.dumps(asked).decode()})
 
     def enroll(self, values: dict[str, Any]) -> tuple[list[Found], tuple | None]:
         """Return the members that have the identity or e-mail, and the new membership where there are none.
