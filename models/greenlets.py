@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import functools
 import math
+import os
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -137,50 +138,92 @@ def elsewhere(function: Callable[..., Result], *arguments: Any) -> Result:
     return result_of(_elsewhere.submit(function, *arguments))
 
 
-def follow(waits: Generator[Any, Any, Result], descriptor: int, timeout: float | None) -> Result:
+class Watch:
+    """The event loop's watch over a socket at which jobs wait, one after another.
+
+    It lasts until it is closed: to begin and to end it with each wait would cost a twelfth of a request that writes.
+
+    Args:
+        descriptor: of the socket. The watch has one of its own, since libpq closes this one when it likes, and another
+            socket may get its number at once.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = os.dup(descriptor)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: Callable[..., None] | None = None
+
+    def wait(self, wanted: int, seconds: float) -> int:
+        """Return for what the socket is ready, in a job; nothing (0) after some seconds.
+
+        Args:
+            wanted: one of `psycopg.waiting.Wait`.
+            seconds: how long it may take; infinite for as long as it takes.
+        """
+        job = _job()
+        assert job is not None
+        loop, wake = job.loop, job.waker()
+        timer = loop.call_later(seconds, loop.call_soon, wake, 0) if seconds < math.inf else None
+        if wanted & waiting.WAIT_R:
+            self._wake = wake
+            if self._loop is not loop:
+                loop.add_reader(self._descriptor, self._arrived, loop)
+                self._loop = loop
+        if wanted & waiting.WAIT_W:
+            loop.add_writer(self._descriptor, loop.call_soon, wake, waiting.READY_W)
+        try:
+            return job.wait()
+        finally:
+            self._wake = None
+            if wanted & waiting.WAIT_W:
+                loop.remove_writer(self._descriptor)
+            if timer:
+                timer.cancel()
+
+    def _arrived(self, loop: asyncio.AbstractEventLoop) -> None:
+        wake, self._wake = self._wake, None
+        if wake:
+            loop.call_soon(wake, waiting.READY_R)
+        else:  # what nobody asked for stays where it is, and most likely the other side has hung up
+            loop.remove_reader(self._descriptor)
+            self._loop = None
+
+    def close(self) -> None:
+        """End it, from any thread."""
+        loop, self._loop = self._loop, None
+        if loop is None or loop.is_closed():
+            os.close(self._descriptor)
+        else:
+            loop.call_soon_threadsafe(self._end, loop)
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+
+def follow(waits: Generator[Any, Any, Result], watch: Watch, timeout: float | None) -> Result:
     """Go through the waits of a connection to Postgres in a job, as `psycopg.waiting.wait` does in a thread.
 
     Psycopg's own `wait_async` is a coroutine, which would need a task for each statement.
 
     Args:
         waits: yields for what it waits, is sent what has come, and returns the result.
-        descriptor: of the socket.
+        watch: over its socket.
         timeout: seconds that it may take.
 
     Raises:
         psycopg.OperationalError: it took longer.
     """
-    job = _job()
-    assert job is not None
     give_up = math.inf if timeout is None else time.monotonic() + timeout
     try:
         wanted = next(waits)
         while True:
-            ready = _readiness(job, descriptor, wanted, give_up - time.monotonic())
+            ready = watch.wait(wanted, give_up - time.monotonic())
             if not ready:
                 raise psycopg.OperationalError("the server did not answer in time")
             wanted = waits.send(ready)
     except StopIteration as end:
         return end.value
-
-
-def _readiness(job: _Job, descriptor: int, wanted: int, seconds: float) -> int:
-    """Return for what a socket is ready; nothing (0) after some seconds."""
-    loop, wake = job.loop, job.waker()
-    timer = loop.call_later(seconds, loop.call_soon, wake, 0) if seconds < math.inf else None
-    if wanted & waiting.WAIT_R:
-        loop.add_reader(descriptor, loop.call_soon, wake, waiting.READY_R)
-    if wanted & waiting.WAIT_W:
-        loop.add_writer(descriptor, loop.call_soon, wake, waiting.READY_W)
-    try:
-        return job.wait()
-    finally:
-        if wanted & waiting.WAIT_R:
-            loop.remove_reader(descriptor)
-        if wanted & waiting.WAIT_W:
-            loop.remove_writer(descriptor)
-        if timer:
-            timer.cancel()
 
 
 class ConnectionState:

@@ -27,6 +27,7 @@ class Connection(psycopg.Connection):
 
     give_up = math.inf
     opened_at = 0.0
+    _watch: greenlets.Watch | None = None  # begun by the first job that waits
 
     @classmethod
     def open(cls, parameters: dict[str, Any], seconds: float) -> "Connection":
@@ -61,7 +62,8 @@ class Connection(psycopg.Connection):
             if timeout is not None and timeout <= 0:  # a commit that is not sent leaves no doubt
                 raise psycopg.OperationalError("no time is left for this statement")
             if greenlets.is_job():
-                return greenlets.follow(gen, self.fileno(), timeout)
+                self._watch = self._watch or greenlets.Watch(self.fileno())
+                return greenlets.follow(gen, self._watch, timeout)
             return super().wait(gen, interval, timeout)
         except psycopg.OperationalError as error:
             if error.sqlstate is None:  # not told by the server: whatever it says from now on comes too late
@@ -70,6 +72,13 @@ class Connection(psycopg.Connection):
         except psycopg.errors.ReadOnlySqlTransaction:
             self.close()  # this server is no longer the primary
             raise
+
+    def close(self) -> None:
+        """Close it, also where libpq has closed its socket already."""
+        super().close()
+        watch, self._watch = self._watch, None
+        if watch:
+            watch.close()
 
     def is_usable(self, oldest: float) -> bool:
         """Tell whether an idle connection was opened after `oldest`, and the server has not said a word since it idles.
@@ -157,7 +166,7 @@ class PostgresPool(peewee.PostgresqlDatabase):
         try:
             if connection.closed:  # it broke, and what broke it may have broken those that idle
                 self.close_idle()
-            elif connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            if connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
                 self._idle.append(connection)
             else:
                 connection.close()

@@ -1,6 +1,7 @@
 """What keeps one request waiting keeps no other one waiting, though all run on one event loop."""
 
 import contextlib
+import pathlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,7 +17,12 @@ from tests import support
 from tests.support import GUEST
 
 SECONDS = 0.6
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
 
 def enroll(server: support.Server, name: str) -> int:
@@ -79,3 +85,19 @@ def test_a_slow_disk_stops_who_writes_and_nobody_else(database_url):
         enrolled = executor.submit(enroll, server, "second")
         assert longest_search(server, enrolled) < SECONDS / 2
         assert enrolled.result() == 200
+
+
+@on_postgres
+def test_connections_that_end_while_nobody_uses_them_leave_nothing_behind(database_url):
+    token = support.prepare(database_url)
+    admin = psycopg.connect(database_url, autocommit=True)
+    files = []
+    with support.threaded(database_url, token, system_clock) as server, contextlib.closing(admin):
+        for number in range(4):
+            assert enroll(server, f"guest{number}") == 200
+            files.append(len(list(pathlib.Path("/proc/self/fd").iterdir())))
+            admin.execute(END_OTHERS)
+            used = time.process_time()
+            time.sleep(SECONDS)
+            assert time.process_time() - used < SECONDS / 2, "the event loop turns around an ended connection"
+    assert files[1] == files[2] == files[3]
