@@ -49,6 +49,10 @@ class Connection(psycopg.Connection):
         """Tell whether a pooler such as PgBouncer is between us and Postgres: it gives numbers of its own to us."""
         return self.execute("SELECT pg_backend_pid()").fetchone() != (self.info.backend_pid,)
 
+    def command(self, text: str) -> None:
+        """Send what has neither parameters nor rows."""
+        self.wait(self._exec_command(text))
+
     def wait(self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None) -> Any:
         """Wait for an answer of the server.
 
@@ -125,6 +129,18 @@ class PostgresPool(peewee.PostgresqlDatabase):
         self._queueing, self._hold, self._longest = queueing, hold, longest
         self._places = threading.BoundedSemaphore(connections)
         self._idle: deque[Connection] = deque()
+
+    def begin(self, isolation_level: str | None = None) -> None:
+        """Begin a transaction, without a cursor, which costs a third of it."""
+        if isolation_level is not None:
+            return super().begin(isolation_level)
+        with peewee.__exception_wrapper__:
+            return self.connection().command("BEGIN")
+
+    def commit(self) -> None:
+        """End a transaction, without a cursor."""
+        with peewee.__exception_wrapper__:
+            self.connection().commit()
 
     def _connect(self) -> Connection:
         started = time.monotonic()
