@@ -11,10 +11,10 @@ from models import blocking, folding, history, names, numbers
 from models.caller import Caller
 from models.database import transaction
 from models.errors import AlreadyExists, DatabaseBusy, FieldError, FieldFault, InvalidFields, NumbersExhausted
-from models.memberships import describe
+from models.memberships import COLUMNS, describe
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
-from models.statements import Statement, given, given_columns
+from models.statements import Row, Statement, given, given_columns
 from models.tables import Member, Membership, Program
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "postal_code", "country_code", "country_subdivision_code")
@@ -48,7 +48,7 @@ def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
         if row is None:
             row, is_new = _create(program, customer, identity, now)
             if is_new:
-                history.record("enrolled", row["id"], now, caller=caller, enterprise_id=enterprise_id)
+                history.record("enrolled", row.id, now, caller=caller, enterprise_id=enterprise_id)
     return describe(row, now)
 
 
@@ -113,21 +113,21 @@ def _same_person() -> peewee.Select:
 _SAME_PERSON = Statement(_same_person)
 
 
-def _existing(program: Program, customer: dict, identity: str) -> dict | None:
+def _existing(program: Program, customer: dict, identity: str) -> Row | None:
     email = folding.email_key(customer.get("email"))
     found = _SAME_PERSON.rows(program=program.id, identity_key=identity, email_key=email)
     name = (customer.get("first_name"), customer.get("last_name"))
-    known = [row for row in found if names.names_compatible(name, (row["first_name"], row["last_name"]))]
+    known = [row for row in found if names.names_compatible(name, (row.first_name, row.last_name))]
     if found and not known:
         raise InvalidFields(FieldError(FieldFault.DUPLICATE, ("customer", "email")))
 
-    def preference(row: dict) -> tuple:  # in a family that shares an e-mail, Maria is not Marie
-        return not names.names_equal(name, (row["first_name"], row["last_name"])), row["is_imported"]
+    def preference(row: Row) -> tuple:  # in a family that shares an e-mail, Maria is not Marie
+        return not names.names_equal(name, (row.first_name, row.last_name)), row.is_imported
 
     return min(known, key=preference, default=None)
 
 
-def _create(program: Program, customer: dict, identity: str, now: datetime.datetime) -> tuple[dict, bool]:
+def _create(program: Program, customer: dict, identity: str, now: datetime.datetime) -> tuple[Row, bool]:
     """Return the new membership, or the one of a request that was a moment faster, and whether it is new."""
     member_id = insert_member(program, customer, identity, now)
     if member_id is None:  # another request has just enrolled the same person, and has committed
@@ -148,7 +148,7 @@ def insert_member(program: Program, customer: dict, identity: str | None, now: d
     """Insert a member and return its row's id, or None if the program has one of this identity."""
     values = member_columns(customer) | {"program": program.id, "identity_key": identity, "created_at": now}
     inserted = _INSERT_MEMBER.rows(**values)
-    return inserted[0]["id"] if inserted else None
+    return inserted[0].id if inserted else None
 
 
 def member_columns(customer: dict) -> dict:
@@ -162,7 +162,7 @@ def member_columns(customer: dict) -> dict:
 
 
 _INSERT_MEMBERSHIP = Statement(
-    lambda: Membership.insert(given_columns(Membership, *MEMBERSHIP_COLUMNS)).on_conflict_ignore().returning(Membership)
+    lambda: Membership.insert(given_columns(Membership, *MEMBERSHIP_COLUMNS)).on_conflict_ignore().returning(*COLUMNS)
 )
 
 
@@ -174,8 +174,8 @@ def insert_membership(
     status: Status,
     membership_number: str | None = None,
     **values: object,
-) -> dict:
-    """Insert a membership and return its columns by name.
+) -> Row:
+    """Insert a membership and return its row, of `models.memberships.COLUMNS`.
 
     Args:
         program: whose pattern makes the number.
@@ -231,5 +231,5 @@ def add_member(
         if member_id is None:
             raise AlreadyExists("This person is a member already; `loyalty member show` finds them by e-mail.")
         row = insert_membership(program, member_id, now, status=status, **values)  # type: ignore[arg-type]
-        history.record("enrolled", row["id"], now)
+        history.record("enrolled", row.id, now)
     return describe(row, now)

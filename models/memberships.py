@@ -13,7 +13,7 @@ from models.database import database, transaction
 from models.errors import IllegalTransition, MembershipNotLinkable, UnknownMembership
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
-from models.statements import Statement, any_of, given, given_columns
+from models.statements import Row, Statement, any_of, given, given_columns
 from models.tables import Link, Member, Membership, Program
 
 # From which status an operator's command may lead to which.
@@ -45,24 +45,24 @@ def current_status(status: str, expires_at: datetime.datetime | None, now: datet
     return _STATUSES[status]
 
 
-def describe(row: dict, now: datetime.datetime) -> dict:
+def describe(row: Row, now: datetime.datetime) -> dict:
     """Return a membership as the contract's plain values; a pending one shows only its id and status.
 
     Args:
-        row: the membership's columns by name.
+        row: has the membership's columns as attributes.
         now: the moment at which its expiry is judged.
     """
-    status = current_status(row["status"], row["expires_at"], now)
+    status = current_status(row.status, row.expires_at, now)
     if status is Status.PENDING:
-        return {"provider_membership_id": row["provider_membership_id"], "status": status._value_}
+        return {"provider_membership_id": row.provider_membership_id, "status": status._value_}
     return {
-        "provider_membership_id": row["provider_membership_id"],
+        "provider_membership_id": row.provider_membership_id,
         "status": status._value_,
-        "membership_number": row["membership_number"],
-        "tier": row["tier"],
-        "points": row["points"],
-        "expires_at": with_offset(row["expires_at"], row["expires_at_offset"]),
-        "deeplink_url": row["deeplink_url"],
+        "membership_number": row.membership_number,
+        "tier": row.tier,
+        "points": row.points,
+        "expires_at": with_offset(row.expires_at, row.expires_at_offset),
+        "deeplink_url": row.deeplink_url,
     }
 
 
@@ -76,7 +76,7 @@ def with_offset(moment: datetime.datetime | None, minutes: int | None) -> dateti
 def list_memberships(program: Program, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
     """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`."""
     asked = list(dict.fromkeys(provider_membership_ids))
-    known = {row["provider_membership_id"]: row for row in _LISTED.rows(program=program.id, ids=asked)}
+    known = {row.provider_membership_id: row for row in _LISTED.rows(program=program.id, ids=asked)}
     return [
         describe(known[identifier], now)
         if identifier in known
@@ -122,7 +122,7 @@ def link(
         for customer in changed:
             history.record(
                 "linked" if is_linked else "unlinked",
-                row["id"],
+                row.id,
                 now,
                 caller=caller,
                 enterprise_id=enterprise_id,
@@ -140,7 +140,7 @@ def _living_and_locked() -> peewee.Select:
 _LOCKED = Statement(_living_and_locked)
 
 
-def _locked(program: Program, provider_membership_id: str) -> dict:
+def _locked(program: Program, provider_membership_id: str) -> Row:
     found = _LOCKED.rows(program=program.id, provider_membership_id=provider_membership_id)
     if not found:
         raise UnknownMembership("No membership has this identifier.")
@@ -151,20 +151,20 @@ _LINK_COLUMNS = ("membership", "enterprise", "mews_customer_id", "created_at")
 _ADD_LINK = Statement(lambda: Link.insert(given_columns(Link, *_LINK_COLUMNS)).on_conflict_ignore())
 
 
-def _add_link(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> list[str]:
+def _add_link(row: Row, enterprise_id: int, mews_customer_id: uuid.UUID | None, now: datetime.datetime) -> list[str]:
     """Add a link and return its customer, in a list that is empty if the link exists (the empty text: no customer)."""
-    if current_status(row["status"], row["expires_at"], now) not in LINKABLE:
+    if current_status(row.status, row.expires_at, now) not in LINKABLE:
         raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
     customer = str(mews_customer_id or "")
-    added = _ADD_LINK.run(membership=row["id"], enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
+    added = _ADD_LINK.run(membership=row.id, enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
     return [customer] if added.rowcount else []
 
 
-def _remove_links(row: dict, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> list[str]:
+def _remove_links(row: Row, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> list[str]:
     """Remove one link, or without a customer all of the hotel, and return their customers."""
     statement = _END_LINKS if mews_customer_id is None else _END_LINK
-    ended = statement.rows(membership=row["id"], enterprise=enterprise_id, mews_customer_id=str(mews_customer_id))
-    return [link["mews_customer_id"] for link in sorted(ended, key=operator.itemgetter("id"))]
+    ended = statement.rows(membership=row.id, enterprise=enterprise_id, mews_customer_id=str(mews_customer_id))
+    return [link.mews_customer_id for link in sorted(ended, key=operator.attrgetter("id"))]
 
 
 def _links_ended(*conditions: peewee.Expression) -> peewee.Delete:
@@ -186,14 +186,14 @@ def change_status(program: Program, provider_membership_id: str, status: Status,
     """
     with transaction():
         row = _locked(program, provider_membership_id)
-        present = current_status(row["status"], row["expires_at"], now)
+        present = current_status(row.status, row.expires_at, now)
         if present not in TRANSITIONS[status]:
             raise IllegalTransition(f"A membership that is {present} cannot become {status}.")
-        if current_status(status, row["expires_at"], now) != status:
+        if current_status(status, row.expires_at, now) != status:
             raise IllegalTransition("A membership that has expired cannot become enrolled again.")
-        Membership.update(status=status.value).where(Membership.id == row["id"]).execute()
-        history.record(status.value, row["id"], now)
-    return describe(row | {"status": status.value}, now)
+        Membership.update(status=status.value).where(Membership.id == row.id).execute()
+        history.record(status.value, row.id, now)
+    return describe(row._replace(status=status.value), now)
 
 
 @retry_on_conflict
@@ -205,7 +205,7 @@ def delete(program: Program, provider_membership_id: str, now: datetime.datetime
     """
     with transaction():
         row = _locked(program, provider_membership_id)
-        Link.delete().where(Link.membership == row["id"]).execute()
-        Member.update(dict.fromkeys(PERSONAL_FIELDS)).where(Member.id == row["member"]).execute()
-        Membership.update(deleted_at=now, tier=None, deeplink_url=None).where(Membership.id == row["id"]).execute()
-        history.record("deleted", row["id"], now)
+        Link.delete().where(Link.membership == row.id).execute()
+        Member.update(dict.fromkeys(PERSONAL_FIELDS)).where(Member.id == row.member).execute()
+        Membership.update(deleted_at=now, tier=None, deeplink_url=None).where(Membership.id == row.id).execute()
+        history.record("deleted", row.id, now)

@@ -134,12 +134,12 @@ class PostgresPool(peewee.PostgresqlDatabase):
         """Begin a transaction, without a cursor, which costs a third of it."""
         if isolation_level is not None:
             return super().begin(isolation_level)
-        with peewee.__exception_wrapper__:
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             return self.connection().command("BEGIN")
 
     def commit(self) -> None:
         """End a transaction, without a cursor."""
-        with peewee.__exception_wrapper__:
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             self.connection().commit()
 
     def _connect(self) -> Connection:

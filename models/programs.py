@@ -143,14 +143,14 @@ def locate(caller: Caller) -> Place:
         UnknownEnterprise: the hotel belongs to no program, or to one that the caller's token is not for.
     """
     known = _PROGRAMS.rows(mews_enterprise_id=str(caller.mews_enterprise_id))
-    home = next((row for row in known if row["enterprise_id"]), None)
+    home = next((row for row in known if row.enterprise_id), None)
     if home is None and len(known) == 1:
         home = known[0]
-    if home is None or caller.program not in (None, home["name"]):
+    if home is None or caller.program not in (None, home.name):
         raise UnknownEnterprise("the enterprise is registered with no program of this caller")
-    enterprise_id, name = home.pop("enterprise_id"), home.pop("provider_enterprise_id")
-    is_named = caller.provider_enterprise_id in (None, name)
-    return Place(Program(**home), enterprise_id, is_recorded=bool(enterprise_id) and is_named)
+    program = Program(**{name: getattr(home, name) for name in Program._meta.fields})
+    is_named = caller.provider_enterprise_id in (None, home.provider_enterprise_id)
+    return Place(program, home.enterprise_id, is_recorded=bool(home.enterprise_id) and is_named)
 
 
 def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Program, int]:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import operator
+from types import SimpleNamespace
 
 import peewee
 
@@ -100,4 +101,4 @@ def _converted(row: dict) -> dict:
 def _describe_member(row: dict, now: datetime.datetime) -> dict:
     address = {name: row[name] for name in ADDRESS_FIELDS if row[name] is not None}
     person = {name: row[name] for name in PERSON_FIELDS}
-    return person | {"address": address or None, "membership": describe(row, now)}
+    return person | {"address": address or None, "membership": describe(SimpleNamespace(**row), now)}

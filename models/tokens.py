@@ -104,7 +104,7 @@ def verify_all(texts: Sequence[str], now: datetime.datetime) -> dict[str, Identi
     if not digests:
         return {}
     rows = _VALID.rows(digests=list(digests), now=now)
-    return {digests[row["digest"]]: Identity(row["name"], row["program"], row["last_used_at"]) for row in rows}
+    return {digests[row.digest]: Identity(row.name, row.program, row.last_used_at) for row in rows}
 
 
 def verify(text: str, now: datetime.datetime) -> Identity | None:
