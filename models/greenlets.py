@@ -151,34 +151,37 @@ class Watch:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = os.dup(descriptor)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_watched = False
         self._wake: Callable[..., None] | None = None
+        self._give_up = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
-    def wait(self, wanted: int, seconds: float) -> int:
-        """Return for what the socket is ready, in a job; nothing (0) after some seconds.
+    def wait(self, wanted: int, give_up: float) -> int:
+        """Return for what the socket is ready, in a job; nothing (0) if it is not until a moment.
 
         Args:
             wanted: one of `psycopg.waiting.Wait`.
-            seconds: how long it may take; infinite for as long as it takes.
+            give_up: that moment, in seconds of `time.monotonic`; infinite for as long as it takes.
         """
         job = _job()
         assert job is not None
-        loop, wake = job.loop, job.waker()
-        timer = loop.call_later(seconds, loop.call_soon, wake, 0) if seconds < math.inf else None
-        if wanted & waiting.WAIT_R:
-            self._wake = wake
-            if self._loop is not loop:
-                loop.add_reader(self._descriptor, self._arrived, loop)
-                self._loop = loop
+        loop = job.loop
+        self._wake, self._give_up = job.waker(), give_up
+        if self._loop is not loop:
+            self._loop, self._is_watched, self._timer = loop, False, None
+        if not self._is_watched:
+            loop.add_reader(self._descriptor, self._arrived, loop)
+            self._is_watched = True
         if wanted & waiting.WAIT_W:
-            loop.add_writer(self._descriptor, loop.call_soon, wake, waiting.READY_W)
+            loop.add_writer(self._descriptor, loop.call_soon, self._wake, waiting.READY_W)
+        if self._timer is None and give_up < math.inf:
+            self._look_at_time(loop)
         try:
             return job.wait()
         finally:
             self._wake = None
             if wanted & waiting.WAIT_W:
                 loop.remove_writer(self._descriptor)
-            if timer:
-                timer.cancel()
 
     def _arrived(self, loop: asyncio.AbstractEventLoop) -> None:
         wake, self._wake = self._wake, None
@@ -186,22 +189,31 @@ class Watch:
             loop.call_soon(wake, waiting.READY_R)
         else:  # what nobody asked for stays where it is, and most likely the other side has hung up
             loop.remove_reader(self._descriptor)
-            self._loop = None
+            self._is_watched = False
+
+    def _look_at_time(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake who waits if it is time, or else look again when it will be, which most waits do not live to see."""
+        self._timer, left = None, self._give_up - time.monotonic()
+        if self._wake and left > 0:
+            self._timer = loop.call_later(left, self._look_at_time, loop)
+        elif self._wake:
+            loop.call_soon(self._wake, 0)
 
     def close(self) -> None:
         """End it, from any thread."""
-        loop, self._loop = self._loop, None
-        if loop is None or loop.is_closed():
+        if self._loop is None or self._loop.is_closed():
             os.close(self._descriptor)
         else:
-            loop.call_soon_threadsafe(self._end, loop)
+            self._loop.call_soon_threadsafe(self._end, self._loop)
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
+        if self._timer:
+            self._timer.cancel()
 
 
-def follow(waits: Generator[Any, Any, Result], watch: Watch, timeout: float | None) -> Result:
+def follow(waits: Generator[Any, Any, Result], watch: Watch, give_up: float) -> Result:
     """Go through the waits of a connection to Postgres in a job, as `psycopg.waiting.wait` does in a thread.
 
     Psycopg's own `wait_async` is a coroutine, which would need a task for each statement.
@@ -209,16 +221,15 @@ def follow(waits: Generator[Any, Any, Result], watch: Watch, timeout: float | No
     Args:
         waits: yields for what it waits, is sent what has come, and returns the result.
         watch: over its socket.
-        timeout: seconds that it may take.
+        give_up: see `Watch.wait`.
 
     Raises:
-        psycopg.OperationalError: it took longer.
+        psycopg.OperationalError: the server did not answer until then.
     """
-    give_up = math.inf if timeout is None else time.monotonic() + timeout
     try:
         wanted = next(waits)
         while True:
-            ready = watch.wait(wanted, give_up - time.monotonic())
+            ready = watch.wait(wanted, give_up)
             if not ready:
                 raise psycopg.OperationalError("the server did not answer in time")
             wanted = waits.send(ready)

@@ -67,7 +67,7 @@ class Connection(psycopg.Connection):
                 raise psycopg.OperationalError("no time is left for this statement")
             if greenlets.is_job():
                 self._watch = self._watch or greenlets.Watch(self.fileno())
-                return greenlets.follow(gen, self._watch, timeout)
+                return greenlets.follow(gen, self._watch, self.give_up)
             return super().wait(gen, interval, timeout)
         except psycopg.OperationalError as error:
             if error.sqlstate is None:  # not told by the server: whatever it says from now on comes too late
