@@ -12,7 +12,7 @@ from models.caller import Caller
 from models.database import transaction
 from models.errors import AlreadyExists, UnknownEnterprise, UnknownName
 from models.retries import retry_on_conflict
-from models.statements import Statement, given
+from models.statements import Row, Statement, given
 from models.tables import Enterprise, Program
 
 DEFAULT_PROGRAM = "default"
@@ -33,9 +33,9 @@ DEFAULT_REQUIRED_FIELDS = ("firstName", "lastName")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request acts: a program with its policy, and the row of the hotel that asks (None: not recorded yet)."""
+    """Where a request acts: the row of a program, with its policy, and the id of the hotel (None: not recorded yet)."""
 
-    program: Program
+    program: Row
     enterprise_id: int | None
     is_recorded: bool
 
@@ -148,13 +148,12 @@ def locate(caller: Caller) -> Place:
         home = known[0]
     if home is None or caller.program not in (None, home.name):
         raise UnknownEnterprise("the enterprise is registered with no program of this caller")
-    program = Program(**{name: getattr(home, name) for name in Program._meta.fields})
     is_named = caller.provider_enterprise_id in (None, home.provider_enterprise_id)
-    return Place(program, home.enterprise_id, is_recorded=bool(home.enterprise_id) and is_named)
+    return Place(home, home.enterprise_id, is_recorded=bool(home.enterprise_id) and is_named)
 
 
-def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Program, int]:
-    """Return the program, and the row's id of the hotel, which is recorded first where it is new or newly named.
+def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Row, int]:
+    """Return the program's row, and the row's id of the hotel, which is recorded first where it is new or newly named.
 
     Raises:
         UnknownEnterprise: see `locate`.
@@ -165,12 +164,12 @@ def locate_and_record(caller: Caller, now: datetime.datetime) -> tuple[Program, 
     return place.program, record(place.program, caller, now)
 
 
-def record(program: Program, caller: Caller, now: datetime.datetime) -> int:
+def record(program: Row, caller: Caller, now: datetime.datetime) -> int:
     """Insert the hotel, or note the newest name that the provider has for it, and return its row's id."""
     name = Enterprise.provider_enterprise_id
     newest_name = peewee.fn.COALESCE(peewee.EXCLUDED.provider_enterprise_id, name)
     recorded = Enterprise.insert(
-        program=program,
+        program=program.id,
         mews_enterprise_id=str(caller.mews_enterprise_id),
         provider_enterprise_id=caller.provider_enterprise_id,
         created_at=now,
