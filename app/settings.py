@@ -76,7 +76,7 @@ class Settings:
     workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
     concurrency: int = _setting(
         "Requests that a worker process handles at once; one in eight, or one at least, is a list of memberships.",
-        default=4,
+        default=8,
         check=validate.Range(1, 256),
     )
     queue_limit: int = _setting(

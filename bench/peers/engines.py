@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from bench.peers.common import PRAGMAS, VARIABLE, is_sqlite
 
-CONNECTIONS = 8  # as many as the server has threads
+CONNECTIONS = 8  # for as many requests at once as the server takes on
 POSTGRES = {"connect_args": {"options": "-c statement_timeout=3000"}}
 SQLITE = {"connect_args": {"check_same_thread": False, "timeout": 2}}
 

