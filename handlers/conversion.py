@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 import marshmallow
 from marshmallow import fields
 
-MISSING = object()
-
 
 class OffsetDateTime(fields.AwareDateTime):
     """A date-time (RFC 3339, section 5.6) that keeps its offset, in and out.
@@ -53,14 +51,17 @@ class Schema(marshmallow.Schema):
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:  # noqa: ARG002 (lists are fields of objects)
         """Return the JSON object of a dict or of an object with attributes."""
-        get = obj.get if type(obj) is dict or isinstance(obj, Mapping) else functools.partial(getattr, obj)
+        is_mapping = type(obj) is dict or isinstance(obj, Mapping)
+        get: Callable[[str], Any] = obj.get if is_mapping else lambda name: getattr(obj, name, None)
         dumped: dict[str, Any] = {}
-        for name, key, plain, takes_null, _, dump in self._parts:
-            value = get(name, MISSING)
-            if type(value) is plain or (value is None and takes_null):
+        for name, key, plain, takes_null, dump in self._dumped:
+            value = get(name)
+            if type(value) is plain:
                 dumped[key] = value
-            elif value is not None and value is not MISSING:
+            elif value is not None:
                 dumped[key] = dump(value)
+            elif takes_null and (name in obj if is_mapping else hasattr(obj, name)):
+                dumped[key] = None
         return dumped
 
     def _loaded(self, data: Any) -> dict:
@@ -75,6 +76,10 @@ class Schema(marshmallow.Schema):
     @functools.cached_property
     def _parts(self) -> list["_Part"]:
         return [_part(name, field) for name, field in self.fields.items()]
+
+    @functools.cached_property
+    def _dumped(self) -> list[tuple]:
+        return [(part.attribute, part.key, part.plain, part.takes_null, part.dump) for part in self._parts]
 
 
 class _Part(NamedTuple):
