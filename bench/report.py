@@ -35,7 +35,8 @@ def _measurement(cell: Cell, smallest: Cell) -> dict:
     costs = cell.costs
     cuts = statistics.quantiles(costs.latencies, n=100, method="inclusive")
     # In one round all sizes were measured within a second or so, and what else the machine does weighs on all alike.
-    growth = [large / small for large, small in zip(costs.total, smallest.costs.total, strict=True)]
+    # One that was too short for its processor time to be counted tells nothing.
+    growth = [large / small for large, small in zip(costs.total, smallest.costs.total, strict=True) if small] or [1.0]
     return {
         "engine": cell.engine,
         "members": cell.members,
