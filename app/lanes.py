@@ -115,6 +115,8 @@ class Lane:
         begun, computed = time.monotonic(), processor_seconds()
         try:
             return job()
+        except StopIteration as error:  # asyncio's futures do not take it, as generators do not (PEP 479)
+            raise RuntimeError("a job raised StopIteration") from error
         finally:
             now = time.monotonic()
             self._seconds_each += NEWEST_SHARE * (now - begun - self._seconds_each)

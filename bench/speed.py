@@ -74,6 +74,8 @@ def main(
     """
     given: dict = (QUICK if quick else WHOLE) | {name: value for name, value in options.items() if value is not None}
     plan = Plan(operations=operations or tuple(workload.OPERATIONS), **given)
+    if plan.driver == "wrk" and plan.seconds % 1:
+        raise click.BadParameter("wrk takes whole seconds; or choose --driver builtin.", param_hint="--seconds")
     try:
         if plan.driver == "wrk":
             load.check_wrk()

@@ -35,7 +35,7 @@ def make(create: Callable[..., Any], sqlite_driver: str) -> Pair:
     if not is_sqlite():
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         reading = create(url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, **common, **POSTGRES)
-        return Pair(reading, create(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=4, **POSTGRES))
+        return Pair(reading, create(url, pool_size=CONNECTIONS, **common, **POSTGRES))
     url = url.replace("sqlite", sqlite_driver, 1)
     reading = create(url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, **common, **SQLITE)
     writing = create(url, pool_size=1, **common, **SQLITE)

@@ -10,23 +10,22 @@ from sqlalchemy.types import TypeDecorator
 metadata = MetaData()
 
 
-class Moment(TypeDecorator):
-    """A moment in UTC: `timestamptz` on Postgres, ISO 8601 text of fixed width on SQLite."""
+class _Text(TypeDecorator):
+    """A moment in UTC as ISO 8601 text of fixed width."""
 
-    impl = DateTime(timezone=True)
+    impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """Return the type that the engine has for it."""
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """Return what is written."""
-        return value.isoformat(timespec="microseconds") if value and dialect.name == "sqlite" else value
+        return value.isoformat(timespec="microseconds") if value else None
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.datetime | None:  # noqa: ARG002
         """Return what was read."""
-        return datetime.datetime.fromisoformat(value) if value and dialect.name == "sqlite" else value
+        return datetime.datetime.fromisoformat(value) if value else None
+
+
+Moment = DateTime(timezone=True).with_variant(_Text(), "sqlite")
 
 
 def _table(name: str, /, **columns: Any) -> Table:

@@ -11,6 +11,7 @@ from unittest import mock
 import psycopg
 import pytest
 
+from models import memberships
 from models.clock import system_clock
 from models.sqlite_pool import SqlitePool
 from tests import support
@@ -101,3 +102,13 @@ def test_connections_that_end_while_nobody_uses_them_leave_nothing_behind(databa
             time.sleep(SECONDS)
             assert time.process_time() - used < SECONDS / 2, "the event loop turns around an ended connection"
     assert files[1] == files[2] == files[3]
+
+
+def test_a_job_that_raises_what_no_future_takes_gives_its_place_back(database_url):
+    token = support.prepare(database_url)
+    with (
+        support.threaded(database_url, token, system_clock, concurrency=1) as server,
+        mock.patch.object(memberships, "list_memberships", side_effect=StopIteration),
+    ):
+        for _ in range(3):
+            assert server.list(["unknown"]).status_code == 500
