@@ -35,8 +35,8 @@ def _measurement(cell: Cell, smallest: Cell) -> dict:
     costs = cell.costs
     cuts = statistics.quantiles(costs.latencies, n=100, method="inclusive")
     # In one round all sizes were measured within a second or so, and what else the machine does weighs on all alike.
-    # One that was too short for its processor time to be counted tells nothing.
-    growth = [large / small for large, small in zip(costs.total, smallest.costs.total, strict=True) if small] or [1.0]
+    # Linux counts what a process does without a pause a little later, so that of a short visit there may be none.
+    growth = [large / small for large, small in zip(costs.total, smallest.costs.total, strict=True) if small]
     return {
         "engine": cell.engine,
         "members": cell.members,
@@ -47,7 +47,7 @@ def _measurement(cell: Cell, smallest: Cell) -> dict:
         "cpuBackends": _milliseconds(statistics.median(costs.backends)),
         "cpu": _milliseconds(statistics.median(costs.total)),
         "cpuSpread": spread(costs.total),
-        "growth": round(statistics.median(growth), 3),
+        "growth": round(statistics.median(growth), 3) if growth else None,
         "growthSpread": spread(growth),
         "latencyP50": _milliseconds(cuts[49]),
         "latencyP99": _milliseconds(cuts[98]),
@@ -133,10 +133,14 @@ def _rows(measurements: Sequence[dict]) -> Iterator[list[str]]:
             fields,
             query,
             *map(_cpu, sizes),
-            f"{sizes[-1]['growth']:.2f} ±{sizes[-1]['growthSpread']:.0%}",
+            _growth(sizes[-1]),
             *(f"{size['latencyP50']:.1f} / {size['latencyP99']:.1f}" for size in sizes),
             *(f"{size['candidatesMean']:g} / {size['candidatesMost']}" for size in sizes),
         ]
+
+
+def _growth(largest: dict) -> str:
+    return "unknown" if largest["growth"] is None else f"{largest['growth']:.2f} ±{largest['growthSpread']:.0%}"
 
 
 def _cpu(size: dict) -> str:

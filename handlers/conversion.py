@@ -77,6 +77,7 @@ class Schema(marshmallow.Schema):
     def _parts(self) -> list["_Part"]:
         return [_part(name, field) for name, field in self.fields.items()]
 
+    # Tuples without names, which Python takes apart in much less time.
     @functools.cached_property
     def _dumped(self) -> list[tuple]:
         return [(part.attribute, part.key, part.plain, part.takes_null, part.dump) for part in self._parts]

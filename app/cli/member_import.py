@@ -95,9 +95,7 @@ def command(
     then what it has added stays.
     """
     interruptions.heed()
-    names = dict(mapping)
-    if len(names) < len(set(mapping)):
-        raise click.UsageError("--map: One name cannot stand for two columns.")
+    names = _names(mapping)
     if errors:
         _check_errors_file(errors, file, overwrite=overwrite)
     counts: Counter[str] = Counter()
@@ -116,6 +114,14 @@ def command(
             raise source.broken
         if source.unseen:
             click.echo("--map gives a name that is in no row.", err=True)
+
+
+def _names(mapping: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the column for each name that --map gives one."""
+    names = dict(mapping)
+    if len(names) < len(set(mapping)):
+        raise click.UsageError("--map: One name cannot stand for two columns.")
+    return names
 
 
 def _check_errors_file(errors: Path, imported: BinaryIO, *, overwrite: bool) -> None:

@@ -57,6 +57,10 @@ def test_it_measures_each_operation_of_each_server_on_both_engines(tmp_path):
     assert_written(document, len(found), len(result["ratios"]))
 
 
+def test_seconds_that_wrk_cannot_count_are_refused_at_once():
+    assert "wrk takes whole seconds" in bench("speed", "--seconds", "1.5", code=2).stderr
+
+
 def assert_written(document: Path, measurements: int, ratios: int) -> None:
     """The tables stand in place of the old ones, and the plot beside them has a bar for each measurement at least."""
     text = document.read_text()

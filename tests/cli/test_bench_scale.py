@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import report
+from bench.cells import Cell
+from bench.servers import Costs
 from models import blocking
 from tests.cli.commands import TRACEBACK, environment
 from tests.support import CONTRACT
@@ -67,6 +70,14 @@ def test_the_crowd_is_read_and_never_more_than_the_bound(folder):
     assert candidates["email", "as known"] == 1
     assert candidates["email", "nobody"] == 0
     assert max(candidates.values()) <= blocking.MOST_CANDIDATES
+
+
+def test_growth_is_unknown_where_no_time_was_counted(capsys):
+    costs = Costs(worker=[0.0], backends=[0.0], latencies=[0.001, 0.001])
+    result = report.summarize([Cell("sqlite", 10_000, ("email",), "as known", [], [1], costs)], [])
+    assert result["measurements"][0]["growth"] is None
+    report.show(result)
+    assert "unknown" in capsys.readouterr().out
 
 
 def test_databases_are_kept_until_they_are_to_be_loaded_again(folder):

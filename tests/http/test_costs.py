@@ -78,7 +78,7 @@ def statements() -> Iterator[list[str]]:
     command = Connection.command
 
     def note_command(self: Connection, text: str) -> None:
-        if text != "BEGIN":
+        if text not in ("BEGIN", "COMMIT"):
             seen.append(text)
         command(self, text)
 
