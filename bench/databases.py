@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import peewee
 
+from app.cli import interruptions
 from app.population import loading
 from models import database, folding, schema, tokens
 from models.clock import system_clock
@@ -140,12 +141,13 @@ def in_memory() -> pathlib.Path | None:
 
 @contextlib.contextmanager
 def folder_for(keep: pathlib.Path | None, parent: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
-    """Yield the folder for databases: the one to keep, or one that is removed when the block ends.
+    """Yield the folder for databases: the one to keep, or one that is removed when the block ends, also by SIGTERM.
 
     Args:
         keep: where they stay, if anywhere.
         parent: where else to put the folder; without it, where temporary files are.
     """
+    interruptions.heed()
     if keep:
         yield keep
         return

@@ -10,9 +10,9 @@ import statistics
 import subprocess
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -29,6 +29,13 @@ class LoadFailed(Exception):
     """Requests were not all answered with 2xx, or the tool is missing; the text says what to do."""
 
 
+class Answer(NamedTuple):
+    """The body of an answer, and the position of the call that it answers."""
+
+    position: int
+    body: bytes
+
+
 @dataclass(frozen=True)
 class Load:
     """What came of some seconds of load.
@@ -37,12 +44,14 @@ class Load:
         requests: how many were answered.
         seconds: how long it took.
         position: of the next call.
+        answers: all of them.
         latencies: seconds from the moment when each request was due to the end of its answer; not by wrk.
     """
 
     requests: int
     seconds: float
     position: int
+    answers: list[Answer] = field(default_factory=list, repr=False)
     latencies: tuple[float, ...] = ()
 
 
@@ -79,16 +88,30 @@ def run_wrk(
     Raises:
         LoadFailed: an answer was no 2xx, or a connection broke.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(SCRIPT)]
+    # A thread for each connection, so that an answer is that of the request before it.
+    command = ["wrk", f"-t{connections}", f"-c{connections}", f"-d{seconds:g}s", "-s", str(SCRIPT)]
     command += [f"http://127.0.0.1:{server.port}{operation.path}", "--"]
-    command += [operation.method, server.token, str(bodies), str(position)]
+    command += [operation.method, server.token, str(bodies), str(position), str(connections)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS)  # noqa: S603 (our own)
     if done.returncode:
         raise LoadFailed(f"wrk has failed: {done.stderr.strip() or done.stdout.strip()}")
     told = json.loads(done.stdout.splitlines()[-1])
     if told["refused"] or told["broken"]:
         raise LoadFailed(f"{server.name}: {told['refused']} answers were no 2xx, {told['broken']} connections broke.")
-    return Load(told["requests"], told["microseconds"] / 1e6, told["position"])
+    answers = [answer for number in range(connections) for answer in _answers_of_thread(bodies, number)]
+    if len(answers) < told["requests"]:
+        raise LoadFailed(f"Of {told['requests']} answers wrk has kept {len(answers)}.")
+    return Load(told["requests"], told["microseconds"] / 1e6, told["position"], answers)
+
+
+def _answers_of_thread(bodies: Path, number: int) -> Iterator[Answer]:
+    """Yield what a thread of wrk.lua has written: lines of a position and a length in bytes, each before a body."""
+    path = bodies.with_name(f"{bodies.name}.answers-{number}")
+    with path.open("rb") as file:
+        for line in file:
+            position, length = map(int, line.split())
+            yield Answer(position, file.read(length))
+    path.unlink()
 
 
 def run_closed(
@@ -146,15 +169,16 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answered: asyncio.Future | None = None
+        self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what to write to."""
         self._transport = transport  # type: ignore[assignment]
 
     def ask(self, request: bytes) -> asyncio.Future:
-        """Send a request, and return what holds the status of its answer when that has come."""
+        """Send a request, and return what holds the status and the body of its answer when that has come."""
         assert self._transport
-        self._answered = asyncio.get_running_loop().create_future()
+        self._answered, self._body = asyncio.get_running_loop().create_future(), b""
         self._transport.write(request)
         return self._answered
 
@@ -162,10 +186,14 @@ class Connection(asyncio.Protocol):
         """Read an answer."""
         self._parser.feed_data(data)
 
+    def on_body(self, part: bytes) -> None:
+        """Keep a part of the answer."""
+        self._body += part
+
     def on_message_complete(self) -> None:
         """Tell that an answer is there, and begin the next one."""
         assert self._answered
-        self._answered.set_result(self._parser.get_status_code())
+        self._answered.set_result((self._parser.get_status_code(), self._body))
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -191,6 +219,7 @@ class Generator:
         self._connections: list[Connection] = []
         self._idle: list[Connection] = []
         self._latencies: list[float] = []
+        self._answers: list[Answer] = []
 
     async def closed(self, seconds: float, connections: int) -> Load:
         """Keep so many connections busy for so long."""
@@ -198,7 +227,7 @@ class Generator:
 
         async def one() -> None:
             while (due := time.perf_counter()) < start + seconds:
-                await self._send(self._next(), due)
+                await self._send(due)
 
         await asyncio.gather(*(one() for _ in range(connections)))
         return self._result(start)
@@ -207,7 +236,7 @@ class Generator:
         """Send so many requests, one after the other."""
         start = time.perf_counter()
         for _ in range(requests):
-            await self._send(self._next(), time.perf_counter())
+            await self._send(time.perf_counter())
         return self._result(start)
 
     async def open(self, seconds: float, rate: float) -> Load:
@@ -216,19 +245,17 @@ class Generator:
         sent = []
         for due in _arrivals(self._position, start, seconds, rate):
             await asyncio.sleep(due - time.perf_counter())
-            sent.append(asyncio.create_task(self._send(self._next(), due)))
+            sent.append(asyncio.create_task(self._send(due)))
         await asyncio.gather(*sent)
         return self._result(start)
 
-    def _next(self) -> bytes:
-        body = self._calls[self._position % len(self._calls)].numbered(self._position)
-        self._position += 1
-        return b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
-
-    async def _send(self, request: bytes, due: float) -> None:
+    async def _send(self, due: float) -> None:
+        position, self._position = self._position, self._position + 1
+        body = self._calls[position % len(self._calls)].numbered(position)
         connection = self._idle.pop() if self._idle else await self._connect()
-        status = await connection.ask(request)
+        status, answer = await connection.ask(b"%s%d\r\n\r\n%s" % (self._head, len(body), body))
         self._latencies.append(time.perf_counter() - due)
+        self._answers.append(Answer(position, answer))
         self._idle.append(connection)
         if not 200 <= status <= 299:
             raise LoadFailed(f"{self._server.name} answered {status}.")
@@ -246,7 +273,7 @@ class Generator:
 
     def _result(self, start: float) -> Load:
         seconds = time.perf_counter() - start
-        return Load(len(self._latencies), seconds, self._position, tuple(self._latencies))
+        return Load(len(self._answers), seconds, self._position, self._answers, tuple(self._latencies))
 
 
 def _arrivals(seed: int, start: float, seconds: float, rate: float) -> Iterator[float]:

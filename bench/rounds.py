@@ -1,5 +1,6 @@
 """Servers that take turns, so that what else the machine does weighs on all of them alike."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import load, workload
+from bench import load, verification, workload
 from bench.contenders import Contender
 from bench.load import Load
 from bench.workload import Call
@@ -82,6 +83,7 @@ class Visits:
         before = server.used()
         done = self._full_load(name, server)
         after = server.used()
+        verification.check_load(server, name, self._calls[name], done.answers)
         self._positions[name, server.name] = done.position
         if counts:
             measurement = self.measurements[name, server.name]
@@ -109,8 +111,9 @@ class Visits:
             seconds=self._plan.seconds,
             rate=measurement.even_rate,
         )
+        verification.check_load(server, name, self._calls[name], done.answers)
         self._positions[name, server.name] = done.position
-        measurement.even.append(done)
+        measurement.even.append(dataclasses.replace(done, answers=[]))
 
 
 def measure(
@@ -133,6 +136,7 @@ def measure(
 
     Raises:
         LoadFailed: an answer was no 2xx.
+        WrongAnswer: one was not right.
     """
     visits = Visits(engine, servers, calls, plan, position, folder)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:

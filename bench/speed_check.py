@@ -95,10 +95,10 @@ class Costs:
     def visit_all(self, position: int) -> None:
         """Send to each server the requests of each operation that begin at a position."""
         for name, server in itertools.product(workload.OPERATIONS, self._servers):
-            before, _ = server.used()
-            load.run_some(server, workload.operation(name), self._calls[name], position, requests=self._requests)
-            after, _ = server.used()
-            self._costs[name, server.name].append(after - before)
+            calls, before = self._calls[name], sum(server.used())
+            done = load.run_some(server, workload.operation(name), calls, position, requests=self._requests)
+            self._costs[name, server.name].append(sum(server.used()) - before)
+            verification.check_load(server, name, calls, done.answers)
 
     def ratios(self, name: str) -> list[float]:
         """Return our share of the floor's cost for each round."""

@@ -1,14 +1,17 @@
 """Whether the servers of `make bench` answer right: what the population says, what others say, and what is written."""
 
 import concurrent.futures
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx
+import orjson
 
 from app import problems
 from bench import queries, workload
 from bench.contenders import Contender
+from bench.load import Answer
 from bench.workload import Call
 from models import database
 from models.tables import Event
@@ -49,6 +52,34 @@ def check(servers: Sequence[Contender], calls: dict[str, list[Call]]) -> int:
     return CHECKED
 
 
+def check_load(server: Contender, name: str, calls: Sequence[Call], answers: Iterable[Answer]) -> None:
+    """Return if all answers to calls of an operation are right.
+
+    Args:
+        server: that gave them.
+        name: of the operation.
+        calls: that were sent, again and again.
+        answers: with status 2xx.
+
+    Raises:
+        WrongAnswer: one is not.
+    """
+    for position, text in answers:
+        call = calls[position % len(calls)]
+        if not _is_right(call, text):
+            raise _wrong(server, name, call.numbered(position), text)
+
+
+def _is_right(call: Call, text: bytes) -> bool:
+    with contextlib.suppress(orjson.JSONDecodeError):
+        return call.is_right(orjson.loads(text))
+    return False
+
+
+def _wrong(server: Contender, name: str, body: bytes, text: bytes) -> WrongAnswer:
+    return WrongAnswer(f"{server.name} answers {name} {body.decode()} with {text.decode(errors='replace')}")
+
+
 def _asked(calls: dict[str, list[Call]]) -> list[object]:
     """Return the requests whose answers are the same wherever they come from."""
     return [*(call.body for name in ("search", "list") for call in calls[name][:CHECKED]), *WRONG, "no token"]
@@ -71,8 +102,8 @@ def _check_calls(server: Contender, client: httpx.Client, name: str, calls: Sequ
     for serial, call in enumerate(calls):
         body = call.numbered(serial)
         response = client.request(operation.method, operation.path, content=body)
-        if response.status_code != httpx.codes.OK or not call.is_right(response.json()):
-            raise WrongAnswer(f"{server.name} answers {name} {body.decode()} with {response.text}")
+        if response.status_code != httpx.codes.OK or not _is_right(call, response.content):
+            raise _wrong(server, name, body, response.content)
         answers.append(response.json())
     written, due = _events(server) - before, sum(call.changes for call in calls)
     if written != due:

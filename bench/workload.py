@@ -32,7 +32,7 @@ BY_EMAIL, BY_NAME_AND_PLACE = 0.5, 0.3
 NAME_AND_PLACE = ("firstName", "lastName", "city", "postalCode")
 NEW_GUESTS = 2 / 3
 LISTED, UNKNOWN_LISTED = 98, 2
-LINKED_IN_A_ROW = 50  # before the first of them is unlinked, so that requests on their way do not overtake each other
+LINKED_IN_A_ROW = 200  # before the first of them is unlinked, so that requests on their way do not overtake each other
 PERSON, ADDRESS = (
     ("firstName", "lastName", "email", "birthday", "phoneNumber"),
     ("line1", "line2", "city", "postalCode", "countryCode", "countrySubdivisionCode"),

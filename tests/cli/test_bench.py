@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import load, verification, workload
+from bench import load, processes, verification, workload
 from bench.contenders import NAMES, OURS, Contender
 from bench.databases import Databases
 from tests import support
@@ -59,6 +59,24 @@ def test_it_measures_each_operation_of_each_server_on_both_engines(tmp_path):
 
 def test_seconds_that_wrk_cannot_count_are_refused_at_once():
     assert "wrk takes whole seconds" in bench("speed", "--seconds", "1.5", code=2).stderr
+
+
+def test_sigterm_leaves_neither_a_server_nor_a_file():
+    command = [sys.executable, "-m", "bench.speed", *SMALL, "--engine", "postgres"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True) as running:
+        said = ""
+        while "Checking the answers" not in said:
+            said += (line := running.stderr.readline())
+            assert line, said
+        servers = processes.children(running.pid)
+        folder = (processes.PROC / f"{servers[0]}/fd/1").readlink().parent  # where its log is
+        postmaster = int((folder / "postgres/postmaster.pid").read_text().splitlines()[0])
+        running.terminate()
+        said += running.communicate(timeout=SECONDS)[1]
+    assert (running.returncode, TRACEBACK in said) == (1, False)
+    assert len(servers) == len(NAMES)
+    assert not folder.exists()
+    assert not any(processes.title(process) for process in (postmaster, *servers))
 
 
 def assert_written(document: Path, measurements: int, ratios: int) -> None:
@@ -117,6 +135,17 @@ def test_answers_other_than_2xx_stop_the_load(population, start):
     wrong = support.Server("127.0.0.1", start(LOYALTY_WORKERS="1").port, "wrong", population)
     with pytest.raises(load.LoadFailed, match="answered 401"):
         load.run_some(contender(wrong), workload.operation("list"), lists, 0, requests=1)
+
+
+def test_each_answer_under_load_is_checked(population, start):
+    """The server has other data, so that it answers with 200, and not what is asked for."""
+    calls, server = workload.make(population, 100)["search"], contender(start(LOYALTY_WORKERS="1"))
+    done = load.run_some(server, workload.operation("search"), calls, 98, requests=5)
+    assert [answer.position for answer in done.answers] == [98, 99, 100, 101, 102]
+    with pytest.raises(verification.WrongAnswer, match="loyalty answers search"):
+        verification.check_load(server, "search", calls, done.answers)
+    with pytest.raises(verification.WrongAnswer, match=r"answers search .* with nonsense"):
+        verification.check_load(server, "search", calls, [load.Answer(0, b"nonsense")])
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
