@@ -23,6 +23,7 @@ PEERS = {
     FLOOR: "bench.peers.floor:app",
 }
 NAMES = (OURS, *PEERS)
+LAYERED = "layered"  # ours, with a count of its layers: see `bench.layered_server`
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Contender:
     """A running server.
 
     Attributes:
-        name: one of `NAMES`.
+        name: one of `NAMES`, or `LAYERED`.
         port: of 127.0.0.1.
         token: a valid bearer token.
         workers: its worker processes.
@@ -71,7 +72,7 @@ def running(
     """Run a server on a database of its own until the block ends.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`, or `LAYERED`.
         url: of the database.
         token: a valid bearer token.
         workers: how many worker processes it has.
@@ -121,6 +122,8 @@ def running_all(
 def _command(name: str, port: int, workers: int) -> list[str]:
     if name == OURS:
         return [sys.executable, "-m", "app", "serve"]
+    if name == LAYERED:
+        return [sys.executable, "-m", "bench.layered_server"]
     # Uvicorn's worker takes uvloop and httptools by itself; a log of requests, which ours writes, nobody asked for.
     worker = ("--workers", str(workers), "--worker-class", "uvicorn_worker.UvicornWorker")
     return [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *worker, PEERS[name]]
