@@ -4,7 +4,7 @@ import datetime
 import functools
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from models import blocking, matching
@@ -100,7 +100,11 @@ def _read(program: Program, now: datetime.datetime, scans: Scans) -> list[dict]:
     condition, known = _shown(tuple(program.visible_statuses), now, database.param)
     statement = _statement(database.param, tuple(scan for scan, _ in scans), condition)
     values = [part for scan, given in scans for part in (program.id, *known, *given)]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in database.execute_sql(statement, values)]
+    return database.ask(statement, values, _row)[0]
+
+
+def _row(columns: Sequence) -> dict:
+    return dict(zip(COLUMNS, columns, strict=True))
 
 
 def _shown(visible: tuple[str, ...], now: datetime.datetime, param: str) -> tuple[str, list]:

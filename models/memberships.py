@@ -157,7 +157,7 @@ def _add_link(row: Row, enterprise_id: int, mews_customer_id: uuid.UUID | None, 
         raise MembershipNotLinkable("only pending and enrolled memberships can be linked")
     customer = str(mews_customer_id or "")
     added = _ADD_LINK.run(membership=row.id, enterprise=enterprise_id, mews_customer_id=customer, created_at=now)
-    return [customer] if added.rowcount else []
+    return [customer] if added else []
 
 
 def _remove_links(row: Row, enterprise_id: int, mews_customer_id: uuid.UUID | None) -> list[str]:

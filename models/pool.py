@@ -5,21 +5,29 @@ all threads need: one connection to a host that swallows packets would stop them
 """
 
 import contextlib
+import functools
 import math
 import select
 import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeVar
 
 import peewee
 import psycopg
 from playhouse.pool import MaxConnectionsExceeded
 from psycopg import conninfo, pq, waiting
+from psycopg.adapt import PyFormat, Transformer
 
 from models import greenlets
 
 POLL_SECONDS = 0.1
+# Statements that are prepared on each connection, which is replaced after some minutes.
+MOST_PREPARED = 100
+_TEXTS = [PyFormat.TEXT] * 65535  # the most values that a statement may have
+_GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+Row = TypeVar("Row")
 
 
 class Connection(psycopg.Connection):
@@ -27,7 +35,13 @@ class Connection(psycopg.Connection):
 
     give_up = math.inf
     opened_at = 0.0
+    may_prepare = False  # behind a pooler, what is prepared would be looked for on another connection to Postgres
     _watch: greenlets.Watch | None = None  # begun by the first job that waits
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._converter = Transformer(self)
+        self._names: dict[str, bytes] = {}
 
     @classmethod
     def open(cls, parameters: dict[str, Any], seconds: float) -> "Connection":
@@ -41,8 +55,8 @@ class Connection(psycopg.Connection):
         connection.autocommit = True
         connection.opened_at = time.monotonic()
         connection.give_up = connection.opened_at + seconds
-        if connection.is_pooled():  # what is prepared now would be looked for on another connection to Postgres
-            connection.prepare_threshold = None
+        connection.prepare_threshold = None  # else psycopg would deallocate with its own statements ours as well
+        connection.may_prepare = not connection.is_pooled()
         return connection
 
     def is_pooled(self) -> bool:
@@ -51,7 +65,48 @@ class Connection(psycopg.Connection):
 
     def command(self, text: str) -> None:
         """Send what has neither parameters nor rows."""
-        self.wait(self._exec_command(text))
+        self.pgconn.send_query(text.encode())
+        self._answer()
+
+    def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
+        """Run a statement, and return its rows, and how many rows it has read or changed.
+
+        By libpq's own functions (https://www.psycopg.org/psycopg3/docs/api/pq.html): what a cursor does beside, for
+        each statement anew, takes as long as the rest of a request. What is asked for often is prepared, as cursors do
+        it, and the values are sent as text, whose types Postgres knows by the columns that they are compared with.
+
+        Args:
+            text: the statement, with `%s` for each value.
+            values: of Python's types.
+            make_row: makes a row of its columns' values.
+        """
+        values = self._converter.dump_sequence(values, _TEXTS[: len(values)])
+        name = self._names.get(text) or self._prepare(text)
+        if name:
+            self.pgconn.send_query_prepared(name, values)
+        else:
+            self.pgconn.send_query_params(_numbered(text), values)
+        result = self._answer()
+        self._converter.set_pgresult(result)
+        return self._converter.load_rows(0, result.ntuples, make_row), result.command_tuples or 0
+
+    def _prepare(self, text: str) -> bytes | None:
+        """Return the name of a prepared statement; None behind a pooler, or if there are many already."""
+        if not self.may_prepare or len(self._names) >= MOST_PREPARED:
+            return None
+        name = f"loyalty_{len(self._names)}".encode()
+        self.pgconn.send_prepare(name, _numbered(text))
+        self._answer()
+        self._names[text] = name
+        return name
+
+    def _answer(self) -> pq.abc.PGresult:
+        """Wait for the answer to what was sent, and return it.
+
+        Raises:
+            psycopg.Error: Postgres refuses it, or it did not come; see `wait`.
+        """
+        return self.wait(_exchange(self.pgconn))
 
     def wait(self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None) -> Any:
         """Wait for an answer of the server.
@@ -96,6 +151,34 @@ class Connection(psycopg.Connection):
         return not poll.poll(0)
 
 
+@functools.lru_cache(1024)
+def _numbered(text: str) -> bytes:
+    """Return a statement with libpq's places for values in place of the Python drivers'."""
+    first, *others = text.split("%s")
+    return "".join([first, *(f"${number}{part}" for number, part in enumerate(others, 1))]).replace("%%", "%").encode()
+
+
+def _exchange(pgconn: pq.abc.PGconn) -> Generator[waiting.Wait, waiting.Ready, pq.abc.PGresult]:
+    """Yield what to wait for until all is sent and the answer is there (PostgreSQL manual, 34.4), and return that."""
+    while pgconn.flush():
+        if (yield waiting.Wait.RW) & waiting.Ready.R:
+            pgconn.consume_input()
+    found = None
+    while True:
+        while pgconn.is_busy():
+            yield waiting.Wait.R
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            break
+        found = result
+    if found is None:
+        raise psycopg.OperationalError("the connection is lost")
+    if found.status not in _GOOD:
+        raise psycopg.errors.error_from_result(found)
+    return found
+
+
 class PostgresPool(peewee.PostgresqlDatabase):
     """Peewee's database, with a bounded number of connections.
 
@@ -129,6 +212,11 @@ class PostgresPool(peewee.PostgresqlDatabase):
         self._queueing, self._hold, self._longest = queueing, hold, longest
         self._places = threading.BoundedSemaphore(connections)
         self._idle: deque[Connection] = deque()
+
+    def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
+        """See `Connection.ask`."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            return self.connection().ask(text, values, make_row)
 
     def begin(self, isolation_level: str | None = None) -> None:
         """Begin a transaction, without a cursor, which would cost more than the command."""

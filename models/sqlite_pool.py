@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import peewee
 from playhouse.pool import PooledSqliteDatabase
@@ -11,6 +12,7 @@ from models import greenlets
 
 # More than a fast disk takes, and more than one waits for the interpreter, which is part of what is measured.
 SLOW_COMMIT_SECONDS = 0.003
+Row = TypeVar("Row")
 
 
 class SqlitePool(PooledSqliteDatabase):
@@ -20,6 +22,12 @@ class SqlitePool(PooledSqliteDatabase):
         super().__init__(*arguments, **options)
         self._state = greenlets.ConnectionState()
         self._is_slow = False
+
+    def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
+        """Run a statement, and return its rows, and how many rows it has changed; see `models.pool.Connection.ask`."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            cursor = self.connection().execute(text, values)
+            return list(map(make_row, cursor.fetchall())), cursor.rowcount
 
     def commit(self) -> None:
         """See `peewee.Database.commit`.

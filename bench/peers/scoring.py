@@ -30,7 +30,12 @@ class Statements:
     """
 
     def __init__(self, param: str, execute: Callable[[str, Sequence], Iterable[Sequence]]) -> None:
-        self.param, self.execute_sql = param, execute
+        self.param, self._execute = param, execute
+
+    def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Any]) -> tuple[list, int]:
+        """See `models.pool.Connection.ask`."""
+        found = list(map(make_row, self._execute(text, values)))
+        return found, len(found)
 
     def use(self) -> None:
         """Let all searches of this process run through it."""

@@ -14,6 +14,7 @@ import pytest
 from models import greenlets
 from models.clock import system_clock
 from models.pool import Connection
+from models.sqlite_pool import SqlitePool
 from tests import support
 from tests.support import GUEST
 
@@ -67,25 +68,22 @@ def calls(server: support.Server) -> dict:
 def statements() -> Iterator[list[str]]:
     """Collect the first words of what requests ask of the database, without transactions' own."""
     seen: list[str] = []
-    execute = peewee.Database.execute_sql
 
-    def note(self: peewee.Database, sql: str, *arguments: object, **options: object) -> object:
-        word = sql.split()[0]
-        if greenlets.is_job() and word not in ("BEGIN", "COMMIT"):
-            seen.append(word)
-        return execute(self, sql, *arguments, **options)
+    def noting(owner: type, name: str) -> object:
+        ask = getattr(owner, name)
 
-    command = Connection.command
+        def note(self: object, text: str, *arguments: object, **options: object) -> object:
+            word = text.split()[0]
+            if greenlets.is_job() and word not in ("BEGIN", "COMMIT"):
+                seen.append(word)
+            return ask(self, text, *arguments, **options)
 
-    def note_command(self: Connection, text: str) -> None:
-        if text not in ("BEGIN", "COMMIT"):
-            seen.append(text)
-        command(self, text)
+        return mock.patch.object(owner, name, note)
 
-    with (
-        mock.patch.object(peewee.Database, "execute_sql", note),
-        mock.patch.object(Connection, "command", note_command),
-    ):
+    doors = ((SqlitePool, "ask"), (peewee.Database, "execute_sql"), (Connection, "ask"), (Connection, "command"))
+    with contextlib.ExitStack() as stack:
+        for owner, name in doors:
+            stack.enter_context(noting(owner, name))
         yield seen
 
 

@@ -186,17 +186,20 @@ def test_a_membership_of_another_program_is_not_found(server, membership):
 @pytest.mark.parametrize("number", [FEWEST, MOST])
 def test_no_more_than_three_statements(server, known, monkeypatch, hotel, number):
     caller, statements = Caller(mews_enterprise_id=uuid.UUID(support.HOTEL), token_name="tests"), []
-    execute = database.obj.execute_sql
 
-    def counted(sql, *arguments):
-        statements.append(sql)
-        return execute(sql, *arguments)
+    def counted(ask):
+        def count(sql, *arguments):
+            statements.append(sql)
+            return ask(sql, *arguments)
+
+        return count
 
     backend = PeeweeBackend(search_limit=1)
     if hotel == "known hotel":
         with session():
             programs.add_enterprise(programs.find_program(None), caller.mews_enterprise_id, system_clock())
-    monkeypatch.setattr(database.obj, "execute_sql", counted)
+    for name in ("ask", "execute_sql"):
+        monkeypatch.setattr(database.obj, name, counted(getattr(database.obj, name)))
     listed = backend.list(caller, known[:number])
     backend.shutdown()  # what it writes later counts as well
     assert [membership["provider_membership_id"] for membership in listed] == known[:number]

@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from unittest import mock
 
 import peewee
@@ -139,14 +139,19 @@ def opened(crowded: str) -> Iterator[peewee.Database]:
 def statements(opened: peewee.Database) -> Iterator[list[tuple[str, tuple]]]:
     """Collect what is asked of large tables while the block runs."""
     seen: list[tuple[str, tuple]] = []
-    execute = opened.execute_sql
 
-    def note(sql: str, params: tuple | None = None) -> object:
-        if sql.startswith(("SELECT", "UPDATE")) and LARGE & set(re.findall(r"\w+", sql)):
-            seen.append((sql, tuple(params or ())))
-        return execute(sql, params)
+    def noting(ask: Callable) -> Callable:
+        def note(sql: str, params: Sequence | None = None, *arguments: object) -> object:
+            if sql.startswith(("SELECT", "UPDATE")) and LARGE & set(re.findall(r"\w+", sql)):
+                seen.append((sql, tuple(params or ())))
+            return ask(sql, params, *arguments)
 
-    with mock.patch.object(opened, "execute_sql", note):
+        return note
+
+    with (
+        mock.patch.object(opened, "execute_sql", noting(opened.execute_sql)),
+        mock.patch.object(opened, "ask", noting(opened.ask)),
+    ):
         yield seen
 
 
