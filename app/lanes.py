@@ -86,23 +86,31 @@ class Lane:
             self._leave()
             raise
         running = self._start(functools.partial(self._run, job, is_wanted))
+        if running.done():  # at once, where it never had to wait
+            self._free_place(running)
+            return running.result()
         running.add_done_callback(self._free_place)
         return await asyncio.shield(running)
 
     async def _take_place(self) -> None:
-        await self._wait_for_place()
-        try:
-            if self._behind:
-                await asyncio.sleep(max(0.0, min(self._rests_until - time.monotonic(), COURTESY_SECONDS)))
-                await self._behind.let_pass()
-        except BaseException:
-            self._free.release()
-            raise
+        if self._free.locked():
+            await self._wait_for_place()
+        else:
+            await self._free.acquire()  # at once
+        if self._behind:
+            try:
+                await self._stand_back(self._behind)
+            except BaseException:
+                self._free.release()
+                raise
+
+    async def _stand_back(self, behind: "Lane") -> None:
+        rest = min(self._rests_until - time.monotonic(), COURTESY_SECONDS)
+        if rest > 0:
+            await asyncio.sleep(rest)
+        await behind.let_pass()
 
     async def _wait_for_place(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()  # at once
-            return
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
@@ -137,6 +145,8 @@ class Lane:
 
     async def let_pass(self) -> None:
         """Wait until the lane is empty, but for a moment only."""
+        if self._is_empty.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(COURTESY_SECONDS):
                 await self._is_empty.wait()

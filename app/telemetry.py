@@ -1,6 +1,7 @@
 """Logs as JSON lines and Prometheus metrics. Neither ever holds what a guest gave, nor an exception's own text."""
 
 import contextlib
+import functools
 import logging
 import os
 import pathlib
@@ -129,8 +130,17 @@ def record_request(operation: str, status: int, problem: str, seconds: float) ->
         problem: the name of the problem type; empty for a success.
         seconds: from the end of the head to the end of the answer.
     """
-    _REQUESTS.labels(operation, status, problem).inc()
-    _SECONDS.labels(operation).observe(seconds)
+    answered, took = _of_request(operation, status, problem)
+    answered.inc()
+    took.observe(seconds)
+
+
+@functools.lru_cache(1024)
+def _of_request(
+    operation: str, status: int, problem: str
+) -> tuple[prometheus_client.Counter, prometheus_client.Histogram]:
+    """Return the metrics of such requests, of which there are a few dozen sorts; to look for one takes a while."""
+    return _REQUESTS.labels(operation, status, problem), _SECONDS.labels(operation)
 
 
 def record_unknown_field(operation: str, name: str) -> None:

@@ -128,8 +128,8 @@ def _count(clock: _Clock) -> None:
         ("use-case", backend.PeeweeBackend, ("search", "enroll", "list", "link")),
         ("statements", statements.Statement, ("run", "rows")),
         ("statements", candidates, ("_read",)),
-        ("driver", pool.PostgresPool, ("execute_sql", "begin", "commit", "_connect", "_close")),
-        ("driver", sqlite_pool.SqlitePool, ("execute_sql", "begin", "commit", "_connect", "_close")),
+        ("driver", pool.PostgresPool, ("ask", "begin", "commit", "_connect", "_close")),
+        ("driver", sqlite_pool.SqlitePool, ("ask", "begin", "commit", "_connect", "_close")),
         ("log and metrics", edge, ("_tell",)),
     ):
         for name in names:

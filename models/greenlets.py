@@ -243,14 +243,11 @@ class ConnectionState:
     def __init__(self) -> None:
         self._of_threads = peewee._ConnectionLocal()
 
-    def _present(self) -> peewee._ConnectionState:
-        job = _job()
-        if job is None:
-            return self._of_threads
+    def __getattr__(self, name: str) -> Any:
+        job = greenlet.getcurrent()
+        if not isinstance(job, _Job):
+            return getattr(self._of_threads, name)
         state = job.connections.get(self)
         if state is None:
             state = job.connections[self] = peewee._ConnectionState()
-        return state
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._present(), name)
+        return getattr(state, name)

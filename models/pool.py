@@ -216,7 +216,7 @@ class PostgresPool(peewee.PostgresqlDatabase):
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
         """See `Connection.ask`."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
-            return self.connection().ask(text, values, make_row)
+            return (self._state.conn or self.connection()).ask(text, values, make_row)
 
     def begin(self, isolation_level: str | None = None) -> None:
         """Begin a transaction, without a cursor, which would cost more than the command."""

@@ -26,7 +26,7 @@ class SqlitePool(PooledSqliteDatabase):
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
         """Run a statement, and return its rows, and how many rows it has changed; see `models.pool.Connection.ask`."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
-            cursor = self.connection().execute(text, values)
+            cursor = (self._state.conn or self.connection()).execute(text, values)
             return list(map(make_row, cursor.fetchall())), cursor.rowcount
 
     def commit(self) -> None:
