@@ -11,7 +11,7 @@ from models import blocking, folding, history, names, numbers
 from models.caller import Caller
 from models.database import transaction
 from models.errors import AlreadyExists, DatabaseBusy, FieldError, FieldFault, InvalidFields, NumbersExhausted
-from models.memberships import COLUMNS, describe
+from models.memberships import COLUMNS, DESCRIPTION, describe
 from models.programs import Status, locate_and_record
 from models.retries import retry_on_conflict
 from models.statements import Row, Statement, given, given_columns
@@ -49,7 +49,7 @@ def enroll(caller: Caller, customer: dict, now: datetime.datetime) -> dict:
             row, is_new = _create(program, customer, identity, now)
             if is_new:
                 history.record("enrolled", row.id, now, caller=caller, enterprise_id=enterprise_id)
-    return describe(row, now)
+    return describe(row[DESCRIPTION], now)
 
 
 def _require_fields(program: Program, customer: dict) -> None:
@@ -102,7 +102,7 @@ def _same_person() -> peewee.Select:
     by_email = Member.select(Member.id).where(program, Member.email_key == given("email_key"))
     return (
         Membership.select(
-            Membership, Member.first_name, Member.last_name, (Member.identity_key.is_null()).alias("is_imported")
+            Member.first_name, Member.last_name, (Member.identity_key.is_null()).alias("is_imported"), *COLUMNS
         )
         .join(Member)
         .where(Member.id.in_(by_identity | by_email))
@@ -232,4 +232,4 @@ def add_member(
             raise AlreadyExists("This person is a member already; `loyalty member show` finds them by e-mail.")
         row = insert_membership(program, member_id, now, status=status, **values)  # type: ignore[arg-type]
         history.record("enrolled", row.id, now)
-    return describe(row, now)
+    return describe(row[DESCRIPTION], now)

@@ -39,7 +39,7 @@ class _Job(greenlet.greenlet):
         self.gr_context = contextvars.copy_context()
         self.loop = loop
         self.done: asyncio.Future = loop.create_future()
-        self.connections: dict[ConnectionState, peewee._ConnectionState] = {}
+        self.connections: dict[OfJobs, peewee._ConnectionState] = {}
         self._function = function
         self._waits = 0
         self._seconds, self._resumed_at = 0.0, time.perf_counter()
@@ -237,17 +237,25 @@ def follow(waits: Generator[Any, Any, Result], watch: Watch, give_up: float) -> 
         return end.value
 
 
-class ConnectionState:
-    """What Peewee knows of the connection in use, of each thread and each job; it comes with the former alone."""
+class OfJobs:
+    """What makes a `peewee.Database` know of each job's connection, as it does of each thread's.
 
-    def __init__(self) -> None:
-        self._of_threads = peewee._ConnectionLocal()
+    It stands before the database among the bases of a class.
+    """
 
-    def __getattr__(self, name: str) -> Any:
+    _of_threads: peewee._ConnectionState
+
+    @property
+    def _state(self) -> peewee._ConnectionState:
+        """What Peewee knows of the connection in use; a property, since it asks for it dozens of times a request."""
         job = greenlet.getcurrent()
         if not isinstance(job, _Job):
-            return getattr(self._of_threads, name)
+            return self._of_threads
         state = job.connections.get(self)
         if state is None:
             state = job.connections[self] = peewee._ConnectionState()
-        return getattr(state, name)
+        return state
+
+    @_state.setter
+    def _state(self, state: peewee._ConnectionState) -> None:
+        self._of_threads = state

@@ -24,12 +24,13 @@ TRANSITIONS = {
 }
 NOT_FOUND = "notFound"
 LINKABLE = {Status.PENDING, Status.ENROLLED}
-# What an answer needs of a row; what is changed has its id and its member beside.
+# What an answer needs of a row; what is changed has its id and its member before.
 DESCRIBED = (
     *(Membership.provider_membership_id, Membership.membership_number, Membership.status, Membership.tier),
     *(Membership.points, Membership.expires_at, Membership.expires_at_offset, Membership.deeplink_url),
 )
 COLUMNS = (Membership.id, Membership.member, *DESCRIBED)
+DESCRIPTION = slice(-len(DESCRIBED), None)  # of a row that ends with them
 PERSONAL_FIELDS = tuple(
     name for name in Member._meta.fields if name not in ("id", "program", "key_version", "created_at")
 )
@@ -45,24 +46,25 @@ def current_status(status: str, expires_at: datetime.datetime | None, now: datet
     return _STATUSES[status]
 
 
-def describe(row: Row, now: datetime.datetime) -> dict:
+def describe(described: Sequence, now: datetime.datetime) -> dict:
     """Return a membership as the contract's plain values; a pending one shows only its id and status.
 
     Args:
-        row: has the membership's columns as attributes.
+        described: the values of `DESCRIBED`, in that order.
         now: the moment at which its expiry is judged.
     """
-    status = current_status(row.status, row.expires_at, now)
+    identifier, number, stored, tier, points, expires_at, offset, deeplink_url = described
+    status = current_status(stored, expires_at, now)
     if status is Status.PENDING:
-        return {"provider_membership_id": row.provider_membership_id, "status": status._value_}
+        return {"provider_membership_id": identifier, "status": status._value_}
     return {
-        "provider_membership_id": row.provider_membership_id,
+        "provider_membership_id": identifier,
         "status": status._value_,
-        "membership_number": row.membership_number,
-        "tier": row.tier,
-        "points": row.points,
-        "expires_at": with_offset(row.expires_at, row.expires_at_offset),
-        "deeplink_url": row.deeplink_url,
+        "membership_number": number,
+        "tier": tier,
+        "points": points,
+        "expires_at": with_offset(expires_at, offset),
+        "deeplink_url": deeplink_url,
     }
 
 
@@ -76,7 +78,7 @@ def with_offset(moment: datetime.datetime | None, minutes: int | None) -> dateti
 def list_memberships(program: Program, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
     """Return one entry for each distinct identifier, in the order asked; unknown ones read `notFound`."""
     asked = list(dict.fromkeys(provider_membership_ids))
-    known = {row.provider_membership_id: row for row in _LISTED.rows(program=program.id, ids=asked)}
+    known = {row[0]: row for row in _LISTED.rows(program=program.id, ids=asked)}
     return [
         describe(known[identifier], now)
         if identifier in known
@@ -128,7 +130,7 @@ def link(
                 enterprise_id=enterprise_id,
                 mews_customer_id=customer,
             )
-    return describe(row, now)
+    return describe(row[DESCRIPTION], now)
 
 
 def _living_and_locked() -> peewee.Select:
@@ -193,7 +195,7 @@ def change_status(program: Program, provider_membership_id: str, status: Status,
             raise IllegalTransition("A membership that has expired cannot become enrolled again.")
         Membership.update(status=status.value).where(Membership.id == row.id).execute()
         history.record(status.value, row.id, now)
-    return describe(row._replace(status=status.value), now)
+    return describe(row._replace(status=status.value)[DESCRIPTION], now)
 
 
 @retry_on_conflict

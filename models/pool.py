@@ -179,7 +179,7 @@ def _exchange(pgconn: pq.abc.PGconn) -> Generator[waiting.Wait, waiting.Ready, p
     return found
 
 
-class PostgresPool(peewee.PostgresqlDatabase):
+class PostgresPool(greenlets.OfJobs, peewee.PostgresqlDatabase):
     """Peewee's database, with a bounded number of connections.
 
     Args:
@@ -204,7 +204,6 @@ class PostgresPool(peewee.PostgresqlDatabase):
         longest: float,
     ) -> None:
         super().__init__(parameters.get("dbname", ""), prefer_psycopg3=True)
-        self._state = greenlets.ConnectionState()
         # What it guards is each thread's own; with it, a thread that connects would make all others wait.
         self._lock = contextlib.nullcontext()
         self._hosts = _each_host(parameters)

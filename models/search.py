@@ -3,7 +3,6 @@
 import datetime
 import functools
 import operator
-from types import SimpleNamespace
 
 import peewee
 
@@ -12,7 +11,7 @@ from models.candidates import Candidate
 from models.database import UtcDateTimeField, rows
 from models.enrollment import ADDRESS_FIELDS, PERSON_FIELDS
 from models.matching import Standing
-from models.memberships import describe
+from models.memberships import DESCRIBED, describe
 from models.tables import Member, Membership, Program
 
 # A candidate that is so many bits behind the best, which is a million times likelier, is a stranger.
@@ -86,6 +85,7 @@ def _membership_columns() -> list[peewee.Field]:
     return [field for name, field in Membership._meta.fields.items() if name not in shared]
 
 
+_described = operator.itemgetter(*(field.name for field in DESCRIBED))
 _CONVERTERS = {
     name: field.python_value
     for name, field in (Membership._meta.fields | Member._meta.fields).items()
@@ -101,4 +101,4 @@ def _converted(row: dict) -> dict:
 def _describe_member(row: dict, now: datetime.datetime) -> dict:
     address = {name: row[name] for name in ADDRESS_FIELDS if row[name] is not None}
     person = {name: row[name] for name in PERSON_FIELDS}
-    return person | {"address": address or None, "membership": describe(SimpleNamespace(**row), now)}
+    return person | {"address": address or None, "membership": describe(_described(row), now)}

@@ -15,12 +15,11 @@ SLOW_COMMIT_SECONDS = 0.003
 Row = TypeVar("Row")
 
 
-class SqlitePool(PooledSqliteDatabase):
+class SqlitePool(greenlets.OfJobs, PooledSqliteDatabase):
     """Peewee's pool, whose commits are made elsewhere while the disk is slow."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._state = greenlets.ConnectionState()
         self._is_slow = False
 
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
