@@ -23,6 +23,7 @@ COLUMNS = (
     *("provider_membership_id", "membership_number", "number_key", "status", "tier", "points"),
     *("expires_at", "expires_at_offset", "deeplink_url"),
 )
+_IDENTIFYING = ("provider_membership_id", "number_key", "email_key")
 Scans = list[tuple[Scan, blocking.Values]]
 
 
@@ -81,17 +82,17 @@ def _is_found(found: Iterable[Candidate], wanted: dict, share: float) -> bool:
 
 def _compare(found: dict[int, Candidate], wanted: dict, rows: list[dict]) -> None:
     """Add members to those found, as long as there are not too many; who is identified comes first."""
-    for row in sorted(rows, key=lambda row: not _is_identified(row, wanted)):
+    if wanted["phone_keys"] or any(wanted[column] for column in _IDENTIFYING):
+        rows = sorted(rows, key=lambda row: not _is_identified(row, wanted))
+    for row in rows:
         if row["id"] not in found and len(found) < blocking.MOST_CANDIDATES:
             found[row["id"]] = Candidate(row, matching.compare(wanted, row))
 
 
 def _is_identified(row: dict, wanted: dict) -> bool:
-    columns = ("provider_membership_id", "number_key", "email_key")
-    phones = {row["phone_key"], row["phone_digits_key"]}
-    return any(wanted[column] and row[column] == wanted[column] for column in columns) or not phones.isdisjoint(
-        wanted["phone_keys"]
-    )
+    if row["phone_key"] in wanted["phone_keys"] or row["phone_digits_key"] in wanted["phone_keys"]:
+        return True
+    return any(wanted[column] and row[column] == wanted[column] for column in _IDENTIFYING)
 
 
 def _read(program: Program, now: datetime.datetime, scans: Scans) -> list[dict]:

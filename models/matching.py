@@ -16,7 +16,6 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from models import blocking, folding, names
 
-CONTACTS = {"email", "phone_number"}
 NAMES = ("first_name", "last_name")
 CLOSE = 0.9  # the similarity that stands for one typing error in a code
 SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
@@ -88,12 +87,17 @@ class Comparison(NamedTuple):
 
     def similarity(self, field: str) -> float | None:
         """How much alike the values of a field are, or None if one is missing."""
-        return self.evidence[field][0] if field in self.evidence else None
+        found = self.evidence.get(field)
+        return None if found is None else found[0]
 
     @property
     def is_known_by_contact(self) -> bool:
         """Whether both names agree, and the e-mail or phone number is equal: this is the person, wherever they live."""
-        return any(self.similarity(field) == 1 for field in CONTACTS) and self.agrees(*NAMES)
+        return self._has_equal_contact and self.agrees(*NAMES)
+
+    @property
+    def _has_equal_contact(self) -> bool:
+        return self.similarity("email") == 1 or self.similarity("phone_number") == 1
 
     def agrees(self, *name_fields: str) -> bool:
         """Tell whether these names are there and count as one with the filter's."""
@@ -105,12 +109,12 @@ class Comparison(NamedTuple):
 
         One field alone, which many share, is none: it takes two, or an equal e-mail or phone number.
         """
-        agreeing = {field for field, (_, weight) in self.evidence.items() if weight > 0}
         if self.identifiers:
             return Standing.MATCH
         if self.score <= CUT_OFF:
             return Standing.STRANGER
-        if len(agreeing - {"country_code"}) >= 2 or any(self.similarity(field) == 1 for field in CONTACTS):
+        agreeing = {field for field, (_, weight) in self.evidence.items() if weight > 0}
+        if len(agreeing - {"country_code"}) >= 2 or self._has_equal_contact:
             return Standing.MATCH
         is_of_the_place = "postal_code" in self.evidence and agreeing & {"city", "postal_code"}
         return Standing.POSSIBLE if is_of_the_place else Standing.STRANGER
@@ -149,19 +153,22 @@ def compare(wanted: dict, candidate: dict) -> Comparison:
     )
     evidence, swapped = _compare_names(wanted, candidate)
     for field, column in _COLUMNS.items():
-        _add(evidence, field, _remembered(field, wanted[column], candidate[column]))
-    country = folding.country_key(candidate["country_code"])
-    _add(evidence, "country_code", _remembered("country_code", wanted["country_code"], country))
+        if wanted[column] and candidate[column]:
+            evidence[field] = _remembered(field, wanted[column], candidate[column])
+    if wanted["country_code"] and (country := folding.country_key(candidate["country_code"])):
+        evidence["country_code"] = _remembered("country_code", wanted["country_code"], country)
     # No two people share most of these, so that there is nothing to remember.
-    _add(evidence, "email", _weighed("email", similarity("email", wanted["email_key"], candidate["email_key"])))
-    _add(evidence, "phone_number", _weighed("phone_number", _phone_similarity(wanted["phone_keys"], candidate)))
+    if wanted["email_key"] and candidate["email_key"]:
+        evidence["email"] = _weighed("email", _email_similarity(wanted["email_key"], candidate["email_key"]))
+    if wanted["phone_keys"] and (known := [candidate[column] for column in _PHONES if candidate[column]]):
+        evidence["phone_number"] = _weighed("phone_number", _phone_similarity(wanted["phone_keys"], known))
     return Comparison(identifiers, evidence, swapped, _sum(evidence) + (SWAPPED_NAMES if swapped else 0))
 
 
 def _compare_names(wanted: dict, candidate: dict) -> tuple[dict[str, Weighed], bool]:
     """Return the evidence of the names, and whether it is that of first and last name swapped."""
     straight = _weigh_names(wanted["first_name_key"], wanted["last_name_key"], candidate)
-    if len(straight) == 2 and all(weight > 0 for _, weight in straight.values()):
+    if len(straight) == 2 and straight["first_name"][1] > 0 < straight["last_name"][1]:
         return straight, False
     if not _may_be_swapped(wanted, candidate):
         return straight, False
@@ -186,27 +193,27 @@ def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
 
 def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, Weighed]:
     evidence: dict[str, Weighed] = {}
-    _add(evidence, "first_name", _remembered("first_name", first, candidate["first_name_key"]))
-    _add(evidence, "last_name", _remembered("last_name", last, candidate["last_name_key"]))
+    if first and candidate["first_name_key"]:
+        evidence["first_name"] = _remembered("first_name", first, candidate["first_name_key"])
+    if last and candidate["last_name_key"]:
+        evidence["last_name"] = _remembered("last_name", last, candidate["last_name_key"])
     return evidence
 
 
-def _add(evidence: dict[str, Weighed], field: str, weighed: Weighed | None) -> None:
-    if weighed is not None:
-        evidence[field] = weighed
-
-
-def _weighed(field: str, similarity: float | None) -> Weighed | None:
-    return None if similarity is None else (similarity, WEIGHTS[field].weigh(similarity))
-
-
 @functools.lru_cache(REMEMBERED)
-def _remembered(field: str, one: str | None, other: str | None) -> Weighed | None:
-    return _weighed(field, similarity(field, one, other))
+def _remembered(field: str, one: str, other: str) -> Weighed:
+    return _weighed(field, _SIMILARITIES[field](one, other))
+
+
+def _weighed(field: str, similarity: float) -> Weighed:
+    return similarity, WEIGHTS[field].weigh(similarity)
 
 
 def _sum(evidence: dict[str, Weighed]) -> float:
-    return sum(weight for _, weight in evidence.values())
+    total = 0.0
+    for _, weight in evidence.values():
+        total += weight
+    return total
 
 
 def _equality(one: str, other: str) -> float:
@@ -232,10 +239,7 @@ def _email_similarity(one: str, other: str) -> float:
     return CLOSE if local == other_local and len(local) >= SHORTEST_WITH_ERRORS else 0.0
 
 
-def _phone_similarity(wanted: list[str], candidate: dict) -> float | None:
-    known = [key for key in (candidate["phone_key"], candidate["phone_digits_key"]) if key]
-    if not wanted or not known:
-        return None
+def _phone_similarity(wanted: list[str], known: list[str]) -> float:
     if folding.phones_agree(wanted, known):
         return 1.0
     return _code_similarity(wanted[-1].lstrip("+"), known[-1].lstrip("+"))
@@ -250,6 +254,7 @@ _SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "country_code": _equality,
 }
 _IDENTIFIERS = {"provider_membership_id": "provider_membership_id", "membership_number": "number_key"}
+_PHONES = ("phone_key", "phone_digits_key")
 _COLUMNS = {"city": "city_key", "postal_code": "postal_code_key"}
 
 

@@ -52,8 +52,10 @@ def judge(
 
 def _is_shown(entry: Candidate, best: float) -> bool:
     comparison = entry.comparison
+    if comparison.standing is not Standing.MATCH:
+        return False
     is_certain = bool(comparison.identifiers) or comparison.is_known_by_contact
-    return comparison.standing is Standing.MATCH and (is_certain or comparison.score >= best - FAR_BEHIND)
+    return is_certain or comparison.score >= best - FAR_BEHIND
 
 
 def look_up(program: Program, identifier: str, now: datetime.datetime) -> list[dict]:
