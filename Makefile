@@ -8,7 +8,7 @@ PGBOUNCER := .venv/pgbouncer
 BROWSER := .venv/browser
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" setup.cfg
 
-.PHONY: help install run test test-pgbouncer test-browser certify check lint types audit generate spec-diff spec-upgrade screenshot soak bench bench-check bench-import bench-scale bench-matching weights lock
+.PHONY: help install run test test-pgbouncer test-browser certify check lint types audit generate spec-diff spec-upgrade screenshot soak bench bench-check bench-layers bench-import bench-scale bench-matching weights lock
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ bench: $(INSTALLED) ## Measure what requests cost here, on FastAPI with SQLAlche
 
 bench-check: $(INSTALLED) ## Fail if an operation costs more than it did, as a multiple of the least; ARGS=--help tells more.
 	@$(BIN)/python -m bench.speed_check $(ARGS)
+
+bench-layers: $(INSTALLED) ## Measure which layer of the server takes how much of a request; ARGS=--help tells more.
+	@$(BIN)/python -m bench.layers $(ARGS)
 
 bench-import: $(INSTALLED) ## Measure members per second and memory of an import, on SQLite and Postgres; ARGS=--help tells more.
 	@$(BIN)/python -m bench.import_speed $(ARGS)

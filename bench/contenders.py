@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ PEERS = {
     FLOOR: "bench.peers.floor:app",
 }
 NAMES = (OURS, *PEERS)
+POLL_SECONDS = 0.01
 LAYERED = "layered"  # ours, with a count of its layers: see `bench.layered_server`
 
 
@@ -34,6 +36,7 @@ class Contender:
         name: one of `NAMES`, or `LAYERED`.
         port: of 127.0.0.1.
         token: a valid bearer token.
+        arbiter: the process that starts the others.
         workers: its worker processes.
         database: the URL of its own database.
         postmaster: the process that starts Postgres' backends; None with SQLite.
@@ -43,6 +46,7 @@ class Contender:
     name: str
     port: int
     token: str
+    arbiter: int
     workers: list[int]
     database: str
     postmaster: int | None
@@ -88,7 +92,7 @@ def running(
         process = subprocess.Popen(command, env=kept | settings, stdout=output, stderr=output)  # noqa: S603 (our own)
     try:
         _await_answer(port, process, log)
-        yield Contender(name, port, token, processes.children(process.pid), url, postmaster)
+        yield Contender(name, port, token, process.pid, processes.children(process.pid), url, postmaster)
     finally:
         process.terminate()
         process.wait()
@@ -131,11 +135,10 @@ def _command(name: str, port: int, workers: int) -> list[str]:
 
 def _await_answer(port: int, server: subprocess.Popen, log: pathlib.Path) -> None:
     """Wait for any answer: nothing is at the address, but who says so is ready."""
-    for _ in range(servers.BOOT_SECONDS * 10):
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{port}/")
+    give_up = time.monotonic() + servers.BOOT_SECONDS
+    while time.monotonic() < give_up and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=servers.BOOT_SECONDS)
             return
-        if server.poll() is not None:
-            break
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
     raise RuntimeError(f"The server did not start; see {log}.")

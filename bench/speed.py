@@ -11,10 +11,11 @@ import click
 from rich.console import Console
 
 from app.cli.common import examples
-from bench import load, speed_report, verification, workload
+from bench import load, speed_report, start_up, verification, workload
 from bench.contenders import NAMES, running_all
 from bench.databases import ENGINES, Databases, folder_for, in_memory
 from bench.rounds import Measurement, Plan, measure
+from bench.start_up import StartUp
 
 PEOPLE = 4_000  # members that requests speak of
 WHOLE = {"members": 100_000, "rounds": 5, "seconds": 3.0}
@@ -67,10 +68,10 @@ def main(
 ) -> None:
     """Measure what requests cost: processor time, requests a second, latency at equal load and memory.
 
-    Each server gets a copy of a database with a made-up population, and its answers are checked for being right. Then
-    they take turns: in each round every server gets each operation, as much as it takes, and afterwards at the rate
-    that is half of what the slowest of them can do. Databases are in memory where there is /dev/shm, so that it is not
-    the disk that is measured; --keep says otherwise.
+    Each server is started some times. Then it gets a copy of a database with a made-up population, and its answers are
+    checked for being right; so are all that follow. They take turns: in each round every server gets each operation,
+    as much as it takes, and afterwards at the rate that is half of what the slowest of them can do. Databases are in
+    memory where there is /dev/shm, so that it is not the disk that is measured; --keep says otherwise.
     """
     given: dict = (QUICK if quick else WHOLE) | {name: value for name, value in options.items() if value is not None}
     plan = Plan(operations=operations or tuple(workload.OPERATIONS), **given)
@@ -103,14 +104,18 @@ def _measuring(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def _measure(databases: Databases, engine: str, names: Sequence[str], plan: Plan) -> list[Measurement]:
-    """Return what the operations of each server have cost on an engine."""
+def _measure(
+    databases: Databases, engine: str, names: Sequence[str], plan: Plan
+) -> tuple[list[Measurement], list[StartUp]]:
+    """Return what the operations of each server have cost on an engine, and what its starts took."""
     url, token = databases.ensure(engine, plan.members, is_new=False)
     calls = workload.make(url, PEOPLE)
+    console.print(f"Starting the servers on {engine}, {start_up.STARTS} times each.")
+    starts = start_up.measure(databases, engine, names, token, calls, members=plan.members)
     with running_all(databases, engine, names, token, members=plan.members, workers=plan.workers) as servers:
         console.print(f"Checking the answers on {engine}.")
         checked = verification.check(servers, calls)
-        return measure(engine, servers, calls, plan, checked, databases.folder)
+        return measure(engine, servers, calls, plan, checked, databases.folder), starts
 
 
 if __name__ == "__main__":

@@ -8,22 +8,23 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from bench import speed_plot
+from bench import speed_plot, start_up
 from bench.contenders import FLOOR, NAMES, OURS
 from bench.load import percentile
 from bench.report import show_tables, spread
 from bench.rounds import Measurement, Plan
+from bench.start_up import StartUp
 
 MEGABYTE = 2**20
 HEADING = "## Measured"
 TO_REACH = 0.75
 
 
-def summarize(found: Sequence[Sequence[Measurement]], plan: Plan, arguments: str) -> dict:
+def summarize(found: Sequence[tuple[Sequence[Measurement], Sequence[StartUp]]], plan: Plan, arguments: str) -> dict:
     """Return the result as plain values: times are microseconds, memory is bytes.
 
     Args:
-        found: the measurements of each engine.
+        found: the measurements and the starts of each engine.
         plan: how much was measured.
         arguments: of the command.
     """
@@ -32,8 +33,9 @@ def summarize(found: Sequence[Sequence[Measurement]], plan: Plan, arguments: str
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": _machine(),
         "plan": asdict(plan),
-        "measurements": [_measurement(one) for engine in found for one in engine],
-        "ratios": [ratio for engine in found for ratio in _ratios(engine)],
+        "measurements": [_measurement(one) for engine, _ in found for one in engine],
+        "ratios": [ratio for engine, _ in found for ratio in _ratios(engine)],
+        "starts": [_start(one) for _, starts in found for one in starts],
     }
 
 
@@ -62,6 +64,19 @@ def _measurement(one: Measurement) -> dict:
         "latencyP50": _microseconds(percentile(latencies, 50)),
         "latencyP99": _microseconds(percentile(latencies, 99)),
         "memory": one.memory,
+    }
+
+
+def _start(one: StartUp) -> dict:
+    return {
+        "engine": one.engine,
+        "server": one.server,
+        "firstAnswer": _microseconds(statistics.median(one.seconds)),
+        "firstAnswerLatest": _microseconds(max(one.seconds)),
+        "cpu": _microseconds(statistics.median(one.cpu)),
+        "memoryArbiter": one.arbiter,
+        "memoryWorker": one.worker,
+        "memoryWorkerAlone": one.worker_alone,
     }
 
 
@@ -146,6 +161,10 @@ def _tables(result: dict) -> Iterator[tuple[str, list[str], list[list[str]]]]:
         head = ["operation", "server", cpu, "requests/s", "at requests/s", "p50 / p99 ms"]
         yield engine, head, list(map(_row, measurements))
     yield "Memory of a worker process", *_table_of_memory(result["measurements"])
+    yield (
+        f"Start with {start_up.WORKERS} worker processes, {start_up.STARTS} times",
+        *_table_of_starts(result["starts"]),
+    )
 
 
 def _row(one: dict) -> list[str]:
@@ -187,3 +206,18 @@ def _plus_minus(ratio: dict, name: str) -> str:
 def _table_of_memory(measurements: Sequence[dict]) -> tuple[list[str], list[list[str]]]:
     memory = {(one["engine"], one["server"]): one["memory"] for one in measurements}
     return ["engine", "server", "PSS MB"], [[*key, f"{size / MEGABYTE:.1f}"] for key, size in memory.items()]
+
+
+def _table_of_starts(starts: Sequence[dict]) -> tuple[list[str], list[list[str]]]:
+    head = ["engine", "server", "first answer after s", "CPU s", "PSS MB of arbiter, a worker", "a worker alone"]
+    return head, [
+        [
+            one["engine"],
+            one["server"],
+            f"{one['firstAnswer'] / 1e6:.2f}, {one['firstAnswerLatest'] / 1e6:.2f} at most",
+            f"{one['cpu'] / 1e6:.2f}",
+            f"{one['memoryArbiter'] / MEGABYTE:.1f}, {one['memoryWorker'] / MEGABYTE:.1f}",
+            f"{one['memoryWorkerAlone'] / MEGABYTE:.1f}",
+        ]
+        for one in starts
+    ]

@@ -54,6 +54,10 @@ def test_it_measures_each_operation_of_each_server_on_both_engines(tmp_path):
         ours = found[ratio["engine"], ratio["operation"], OURS]
         other = found[ratio["engine"], ratio["operation"], ratio["server"]]
         assert ratio["cpu"] == pytest.approx(ours["cpu"] / other["cpu"], rel=0.01)
+    starts = {(row["engine"], row["server"]): row for row in result["starts"]}
+    assert starts.keys() == {(engine, server) for engine in ENGINES for server in NAMES}
+    assert all(row["firstAnswerLatest"] >= row["firstAnswer"] > 0 < row["cpu"] for row in starts.values())
+    assert all(row["memoryWorkerAlone"] > row["memoryWorker"] > 0 < row["memoryArbiter"] for row in starts.values())
     assert_written(document, len(found), len(result["ratios"]))
 
 
@@ -84,8 +88,8 @@ def assert_written(document: Path, measurements: int, ratios: int) -> None:
     text = document.read_text()
     assert text.startswith("# Performance\n\nBefore.\n\n## Measured\n\nBy `make bench")
     assert "Old figures" not in text
-    tables, servers = 4, len(NAMES)
-    rows = measurements + ratios // (servers - 1) + len(ENGINES) * servers
+    tables, servers = 5, len(NAMES)
+    rows = measurements + ratios // (servers - 1) + 2 * len(ENGINES) * servers
     assert text.count("\n| ") == rows + 2 * tables
     bars = [
         element
@@ -121,7 +125,7 @@ def population() -> Iterator[str]:
 
 
 def contender(server: support.Server) -> Contender:
-    return Contender(OURS, server.port, server.token, [], server.database_url, None)
+    return Contender(OURS, server.port, server.token, 0, [], server.database_url, None)
 
 
 def test_a_server_that_answers_wrong_is_not_measured(population, start):
@@ -172,7 +176,7 @@ def test_latency_counts_from_when_a_request_was_due(population):
         server.turn = threading.Lock()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        slow = Contender("slow", server.server_port, "token", [], population, None)
+        slow = Contender("slow", server.server_port, "token", 0, [], population, None)
         done = load.run_open(slow, workload.operation("list"), lists, 0, seconds=1, rate=40)
         server.shutdown()
         thread.join()

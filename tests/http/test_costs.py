@@ -3,6 +3,9 @@
 import collections
 import contextlib
 import gc
+import pathlib
+import subprocess
+import sys
 import tracemalloc
 import uuid
 from collections.abc import Iterator
@@ -35,6 +38,22 @@ STATEMENTS = {
 # KiB that are held at once, in this process, with the client that asks: twice what was measured.
 MOST_KIB = {"search by e-mail": 200, "search by name": 300, "enroll": 200, "link": 200, "list": 320}
 LEAST_KIB = 20
+# Serves each operation, and prints the modules that this has loaded.
+LATE_IMPORTS = """
+import sys
+from app import telemetry
+from models.clock import system_clock
+from tests import support
+from tests.http.test_costs import calls
+telemetry.configure_logging("info")
+token = support.prepare(sys.argv[1])
+with support.threaded(sys.argv[1], token, system_clock) as server:
+    server.client.get(f"{server.url}/livez")
+    before = set(sys.modules)
+    for call in calls(server).values():
+        assert call().status_code == 200
+    print(*(set(sys.modules) - before))
+"""
 
 
 @pytest.fixture
@@ -114,3 +133,11 @@ def test_memory_of_each_operation(server):
         tracemalloc.stop()
     assert {name: kib for name, kib in held.items() if kib > MOST_KIB[name]} == {}
     assert min(held.values()) > LEAST_KIB  # else nothing was measured
+
+
+def test_requests_load_nothing_but_the_data_of_a_country_or_a_script(database_url):
+    """Else the first ones would wait for it, and each worker process would have it in memory of its own."""
+    command = [sys.executable, "-c", LATE_IMPORTS, database_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=pathlib.Path(__file__).parents[2])
+    late = [name for name in done.stdout.split() if not name.startswith("phonenumbers.data.region_")]
+    assert late == ["anyascii._data"]
