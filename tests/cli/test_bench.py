@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import load, processes, verification, workload
-from bench.contenders import NAMES, OURS, Contender
+from bench import layered_server, load, processes, verification, workload
+from bench import layers as layers_of_bench
+from bench.contenders import FLOOR, LAYERED, NAMES, OURS, Contender
 from bench.databases import Databases
 from tests import support
 from tests.cli.commands import TRACEBACK, environment
@@ -63,6 +64,16 @@ def test_it_measures_each_operation_of_each_server_on_both_engines(tmp_path):
 
 def test_seconds_that_wrk_cannot_count_are_refused_at_once():
     assert "wrk takes whole seconds" in bench("speed", "--seconds", "1.5", code=2).stderr
+
+
+def test_the_layers_of_the_server_make_up_the_whole():
+    found = json.loads(bench("layers", "--members", "500", "--rounds", "1", "--requests", "20", "--json").stdout)
+    layers = [layers_of_bench.REST, *layered_server.LAYERS]
+    assert found.keys() == set(ENGINES)
+    for costs in (costs for of_engine in found.values() for costs in of_engine.values()):
+        assert sum(costs[layer] for layer in layers) == pytest.approx(costs[LAYERED], abs=1)
+        assert all(costs[layer] > 0 for layer in layered_server.LAYERS)
+        assert costs[OURS] > 0 < costs[FLOOR]
 
 
 def test_sigterm_leaves_neither_a_server_nor_a_file():
