@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Iterator
 from unittest import mock
 
+import memray
 import peewee
 import pytest
 
+from app import security
 from models import greenlets
 from models.clock import system_clock
 from models.pool import Connection
@@ -22,6 +24,8 @@ from tests import support
 from tests.support import GUEST
 
 LIST = 100
+FIRST_THREAD = 1  # as memray numbers them
+LONG = 60.0  # seconds: longer than a test
 CUSTOMER = str(uuid.UUID(int=7, version=4))
 # Statements beside the beginning and end of a transaction. Where the hotel and its program are asked for, they are the
 # first: what only reads believes them for a moment.
@@ -38,6 +42,18 @@ STATEMENTS = {
 # KiB that are held at once, in this process, with the client that asks: twice what was measured.
 MOST_KIB = {"search by e-mail": 200, "search by name": 300, "enroll": 200, "link": 200, "list": 320}
 LEAST_KIB = 20
+# Blocks of memory that the server asks for in all: a quarter more than was measured.
+MOST_ALLOCATIONS = {
+    "search by e-mail": 3200,
+    "search by name": 7500,
+    "enroll": 3500,
+    "enroll again": 3500,
+    "list": 5700,
+    "link": 2900,
+    "link again": 2800,
+    "unlink": 2900,
+}
+LEAST_ALLOCATIONS = 1000
 # Serves each operation, and prints the modules that this has loaded.
 LATE_IMPORTS = """
 import sys
@@ -57,9 +73,10 @@ with support.threaded(sys.argv[1], token, system_clock) as server:
 
 
 @pytest.fixture
-def server(database_url) -> Iterator[support.Server]:
+def server(database_url, monkeypatch) -> Iterator[support.Server]:
     token = support.prepare(database_url)
-    chosen = {"validate_responses": False, "program_belief": 60.0}  # longer than the test
+    monkeypatch.setattr(security, "BELIEF_SECONDS", LONG)
+    chosen = {"validate_responses": False, "program_belief": LONG}
     with support.threaded(database_url, token, system_clock, **chosen) as running:
         yield running
 
@@ -133,6 +150,27 @@ def test_memory_of_each_operation(server):
         tracemalloc.stop()
     assert {name: kib for name, kib in held.items() if kib > MOST_KIB[name]} == {}
     assert min(held.values()) > LEAST_KIB  # else nothing was measured
+
+
+def allocations(path: pathlib.Path) -> int:
+    """How many there were in all threads and greenlets but the first to ask for memory, which is the client's."""
+    with memray.FileReader(path) as reader:
+        records = [record for record in reader.get_allocation_records() if record.tid != FIRST_THREAD]
+    freed = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
+    return sum(record.n_allocations for record in records if record.allocator not in freed)
+
+
+def test_allocations_of_each_operation(server, tmp_path):
+    asked, found = calls(server), {}
+    for call in asked.values():  # whatever is kept from the first time on
+        call()
+    for name, call in asked.items():
+        path = tmp_path / name
+        with memray.Tracker(path, trace_python_allocators=True):
+            assert call().status_code == 200
+        found[name] = allocations(path)
+    assert {name: count for name, count in found.items() if count > MOST_ALLOCATIONS[name]} == {}
+    assert min(found.values()) > LEAST_ALLOCATIONS  # else nothing was counted
 
 
 def test_requests_load_nothing_but_the_data_of_a_country_or_a_script(database_url):
