@@ -65,8 +65,7 @@ class Connection(psycopg.Connection):
 
     def command(self, text: str) -> None:
         """Send what has neither parameters nor rows."""
-        self.pgconn.send_query(text.encode())
-        self._answer()
+        self._exchange(self.pgconn.send_query, text.encode())
 
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
         """Run a statement, and return its rows, and how many rows it has read or changed.
@@ -83,10 +82,9 @@ class Connection(psycopg.Connection):
         values = self._converter.dump_sequence(values, _TEXTS[: len(values)])
         name = self._names.get(text) or self._prepare(text)
         if name:
-            self.pgconn.send_query_prepared(name, values)
+            result = self._exchange(self.pgconn.send_query_prepared, name, values)
         else:
-            self.pgconn.send_query_params(_numbered(text), values)
-        result = self._answer()
+            result = self._exchange(self.pgconn.send_query_params, _numbered(text), values)
         self._converter.set_pgresult(result)
         return self._converter.load_rows(0, result.ntuples, make_row), result.command_tuples or 0
 
@@ -95,18 +93,17 @@ class Connection(psycopg.Connection):
         if not self.may_prepare or len(self._names) >= MOST_PREPARED:
             return None
         name = f"loyalty_{len(self._names)}".encode()
-        self.pgconn.send_prepare(name, _numbered(text))
-        self._answer()
+        self._exchange(self.pgconn.send_prepare, name, _numbered(text))
         self._names[text] = name
         return name
 
-    def _answer(self) -> pq.abc.PGresult:
-        """Wait for the answer to what was sent, and return it.
+    def _exchange(self, send: Callable, *arguments: Any) -> pq.abc.PGresult:
+        """Call what sends something, and return the answer.
 
         Raises:
             psycopg.Error: Postgres refuses it, or it did not come; see `wait`.
         """
-        return self.wait(_exchange(self.pgconn))
+        return self.wait(_exchange(self.pgconn, send, arguments))
 
     def wait(self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None) -> Any:
         """Wait for an answer of the server.
@@ -158,8 +155,11 @@ def _numbered(text: str) -> bytes:
     return "".join([first, *(f"${number}{part}" for number, part in enumerate(others, 1))]).replace("%%", "%").encode()
 
 
-def _exchange(pgconn: pq.abc.PGconn) -> Generator[waiting.Wait, waiting.Ready, pq.abc.PGresult]:
+def _exchange(
+    pgconn: pq.abc.PGconn, send: Callable, arguments: Sequence
+) -> Generator[waiting.Wait, waiting.Ready, pq.abc.PGresult]:
     """Yield what to wait for until all is sent and the answer is there (PostgreSQL manual, 34.4), and return that."""
+    send(*arguments)
     while pgconn.flush():
         if (yield waiting.Wait.RW) & waiting.Ready.R:
             pgconn.consume_input()
