@@ -1,6 +1,5 @@
 """From ASGI to a handler: called when its lane has a place, within Flask's application context."""
 
-import contextlib
 import functools
 from collections.abc import Callable
 
@@ -28,17 +27,20 @@ class HandlerOperation:
     def __init__(self, call: Callable[[dict], bytes], lane: Lane, flask_app: flask.Flask) -> None:
         self._call, self._lane, self._flask_app = call, lane, flask_app
 
-    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:  # noqa: ARG002 (the body is read)
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request.
 
         Raises:
             Problem: 429, the server is busy.
         """
-        with contextlib.suppress(NotWanted):
+        try:
             answer = await self._lane.run(functools.partial(self._run, scope), functools.partial(_is_connected, scope))
-            headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(answer)).encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": answer})
+        except NotWanted:
+            await receive()  # until uvicorn knows it too, which would else complain that nothing was answered
+            return
+        headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
     def _run(self, scope: dict) -> bytes:
         with self._flask_app.app_context():
