@@ -41,6 +41,7 @@ def translate(message: Message, language: str) -> str:
     return text % message.values if message.values else text
 
 
+@functools.lru_cache(64)  # a client sends the same one each time, or none
 def negotiate(accept_language: str | None) -> str:
     """Return the best of `LANGUAGES` for an `Accept-Language` field (RFC 9110, section 12.5.4; `de-AT` is `de`)."""
     quality: dict[str, float] = {}

@@ -1,5 +1,6 @@
 """The strict wire format: one reading of a body, or none (RFC 8259, and I-JSON, RFC 7493)."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,12 +37,13 @@ def check_media_type(headers: list[tuple[bytes, bytes]]) -> None:
     encodings = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
     if len(types) > 1 or any(encoding != b"identity" for encoding in encodings):
         raise Problem(BAD_REQUEST, _MEDIA_DETAIL)
-    if types and not _is_json_in_utf8(types[0].decode("latin-1")):
+    if types and not _is_json_in_utf8(types[0]):
         raise Problem(BAD_REQUEST, _MEDIA_DETAIL)
 
 
-def _is_json_in_utf8(content_type: str) -> bool:
-    media, *parameters = content_type.split(";")
+@functools.lru_cache(64)  # a client sends the same one each time
+def _is_json_in_utf8(content_type: bytes) -> bool:
+    media, *parameters = content_type.decode("latin-1").split(";")
     pairs = (parameter.partition("=") for parameter in parameters)
     charsets = [value.strip().strip('"').lower() for name, _, value in pairs if name.strip().lower() == "charset"]
     return media.strip().lower() == JSON and all(charset in _UTF8 for charset in charsets)
