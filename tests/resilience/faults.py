@@ -53,5 +53,6 @@ def reaching(method: Callable, before: list[str], after: list[str]) -> Callable:
 if __name__ == "__main__":
     peewee.Database.execute_sql = reaching(peewee.Database.execute_sql, [STATEMENT], [])
     for pool in (PostgresPool, SqlitePool):
+        pool.ask = reaching(pool.ask, [STATEMENT], [])
         pool.commit = reaching(pool.commit, [STATEMENT, COMMIT], [COMMITTED])
     main()
