@@ -80,6 +80,7 @@ class Visits:
     def visit_all(self, position: int, requests: int) -> None:
         """Send to each server the requests of each operation that begin at a position."""
         for name, server in itertools.product(workload.OPERATIONS, self._servers):
+            workload.await_turn(name)
             layers, before = layered_server.seconds(self._path), server.used()[0]
             done = load.run_some(server, workload.operation(name), self._calls[name], position, requests=requests)
             whole = server.used()[0] - before

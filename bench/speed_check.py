@@ -95,6 +95,7 @@ class Costs:
     def visit_all(self, position: int) -> None:
         """Send to each server the requests of each operation that begin at a position."""
         for name, server in itertools.product(workload.OPERATIONS, self._servers):
+            workload.await_turn(name)
             calls, before = self._calls[name], sum(server.used())
             done = load.run_some(server, workload.operation(name), calls, position, requests=self._requests)
             self._costs[name, server.name].append(sum(server.used()) - before)
