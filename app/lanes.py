@@ -86,9 +86,8 @@ class Lane:
             self._leave()
             raise
         running = self._start(functools.partial(self._run, job, is_wanted))
-        if running.done():  # at once, where it never had to wait
-            self._free_place(running)
-            return running.result()
+        # Also if it is done already: so those that came with it ask for their places before its own is free, and are
+        # refused if they are too many, where jobs never wait for a database.
         running.add_done_callback(self._free_place)
         return await asyncio.shield(running)
 

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from app.lanes import COURTESY_SECONDS, Lane, NotWanted
+from models import greenlets
 
 AT_WORK = 0.02
 BOUNDS = {"queue_limit": 10, "patience": 5.0}
@@ -61,3 +62,16 @@ def test_bulk_goes_on_while_staff_always_ask(staff, bulk):
 def test_a_job_that_nobody_wants_is_not_begun(staff):
     with pytest.raises(NotWanted):
         asyncio.run(staff.run(pytest.fail, lambda: False))
+
+
+def test_jobs_that_never_wait_are_refused_beyond_the_limit_too():
+    """On SQLite they keep the loop, so that all who came meanwhile ask for a place one right after the other."""
+    lane = Lane(greenlets.start, places=2, queue_limit=3, patience=1.0)
+
+    async def run() -> list[object]:
+        jobs = [lane.run(lambda: time.sleep(0.001), lambda: True) for _ in range(50)]
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    answers = asyncio.run(run())
+    assert answers.count(None) == 2 + 3
+    assert {answer.type.status for answer in answers if answer is not None} == {429}
