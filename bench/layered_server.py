@@ -1,4 +1,4 @@
-"""This server, with a count of the processor time of its layers: `python -m bench.layered_server`.
+"""This server, with a count of the time of its layers: `python -m bench.layered_server`.
 
 Whenever a function of another layer begins or ends, the time since the last such moment belongs to the layer that was
 in between. So the time of a layer is without that of the layers that it calls.

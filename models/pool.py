@@ -6,7 +6,9 @@ all threads need: one connection to a host that swallows packets would stop them
 
 import contextlib
 import functools
+import itertools
 import math
+import re
 import select
 import threading
 import time
@@ -25,7 +27,6 @@ from models import greenlets
 POLL_SECONDS = 0.1
 # Statements that are prepared on each connection, which is replaced after some minutes.
 MOST_PREPARED = 100
-_TEXTS = [PyFormat.TEXT] * 65535  # the most values that a statement may have
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 Row = TypeVar("Row")
 
@@ -42,6 +43,7 @@ class Connection(psycopg.Connection):
         super().__init__(*arguments, **options)
         self._converter = Transformer(self)
         self._names: dict[str, bytes] = {}
+        self._numbers = itertools.count()
 
     @classmethod
     def open(cls, parameters: dict[str, Any], seconds: float) -> "Connection":
@@ -75,24 +77,26 @@ class Connection(psycopg.Connection):
         it, and the values are sent as text, whose types Postgres knows by the columns that they are compared with.
 
         Args:
-            text: the statement, with `%s` for each value.
+            text: the statement, with `%s` for each value; no COPY, which has a protocol of its own.
             values: of Python's types.
             make_row: makes a row of its columns' values.
         """
-        values = self._converter.dump_sequence(values, _TEXTS[: len(values)])
+        values = self._converter.dump_sequence(values, [PyFormat.TEXT] * len(values))
         name = self._names.get(text) or self._prepare(text)
         if name:
             result = self._exchange(self.pgconn.send_query_prepared, name, values)
         else:
             result = self._exchange(self.pgconn.send_query_params, _numbered(text), values)
         self._converter.set_pgresult(result)
-        return self._converter.load_rows(0, result.ntuples, make_row), result.command_tuples or 0
+        rows = self._converter.load_rows(0, result.ntuples, make_row)
+        self._converter.set_pgresult(None)  # else the last answer would stay in memory while the connection idles
+        return rows, result.command_tuples or 0
 
     def _prepare(self, text: str) -> bytes | None:
         """Return the name of a prepared statement; None behind a pooler, or if there are many already."""
         if not self.may_prepare or len(self._names) >= MOST_PREPARED:
             return None
-        name = f"loyalty_{len(self._names)}".encode()
+        name = f"loyalty_{next(self._numbers)}".encode()  # none twice, if an interruption lost the one before
         self._exchange(self.pgconn.send_prepare, name, _numbered(text))
         self._names[text] = name
         return name
@@ -151,8 +155,8 @@ class Connection(psycopg.Connection):
 @functools.lru_cache(1024)
 def _numbered(text: str) -> bytes:
     """Return a statement with libpq's places for values in place of the Python drivers'."""
-    first, *others = text.split("%s")
-    return "".join([first, *(f"${number}{part}" for number, part in enumerate(others, 1))]).replace("%%", "%").encode()
+    numbers = itertools.count(1)
+    return re.sub("%[s%]", lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", text).encode()
 
 
 def _exchange(
@@ -164,14 +168,18 @@ def _exchange(
         if (yield waiting.Wait.RW) & waiting.Ready.R:
             pgconn.consume_input()
     found = None
-    while True:
-        while pgconn.is_busy():
-            yield waiting.Wait.R
-            pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is None:
-            break
-        found = result
+    try:
+        while True:
+            while pgconn.is_busy():
+                yield waiting.Wait.R
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                break
+            found = result
+    except psycopg.OperationalError:
+        if found is None:  # else the server has said why it ends the connection
+            raise
     if found is None:
         raise psycopg.OperationalError("the connection is lost")
     if found.status not in _GOOD:

@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import peewee
@@ -47,7 +49,7 @@ def test_values_come_back_as_they_went(opened, value):
         assert opened.ask(insert, row, tuple) == ([], 1)
     found, count = opened.ask("SELECT * FROM thing WHERE name IS NOT DISTINCT FROM %s ORDER BY id DESC", [value], list)
     assert (found, count) == (rows, 2)
-    assert opened.ask("SELECT 5 %% 3 WHERE %s", [True], tuple)[0] == [(2,)]
+    assert opened.ask("SELECT 5 %% 3 WHERE %s AND 'loss' LIKE '%%s'", [True], tuple)[0] == [(2,)]
 
 
 @pytest.mark.parametrize("run", [in_thread, in_job])
@@ -87,15 +89,25 @@ def test_more_statements_than_are_prepared(opened):
     assert count == pool.MOST_PREPARED
 
 
+def end_while_asked(dsn: str, backend: int) -> None:
+    asked = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active' AND query LIKE '%%pg_sleep%%'"
+    with psycopg.connect(dsn, autocommit=True) as other:
+        while not other.execute(asked, [backend]).fetchone():
+            time.sleep(0.01)
+        other.execute("SELECT pg_terminate_backend(%s)", [backend])
+
+
 @pytest.mark.parametrize("run", [in_thread, in_job])
 def test_a_connection_that_postgres_ends_is_replaced(opened, run):
     def ask() -> list[str]:
         with opened.connection_context():
-            other = psycopg.connect(opened.connection().info.dsn, autocommit=True)
-            other.execute("SELECT pg_terminate_backend(%s)", [opened.connection().info.backend_pid])
-            other.close()
-            with pytest.raises(peewee.OperationalError):
-                names(opened)
+            info = opened.connection().info
+            ending = threading.Thread(target=end_while_asked, args=(info.dsn, info.backend_pid))
+            ending.start()
+            with pytest.raises(peewee.OperationalError) as raised:
+                opened.ask("SELECT pg_sleep(%s)", [5], tuple)
+            assert isinstance(raised.value.__context__, psycopg.errors.AdminShutdown)
+            ending.join()
         with opened.connection_context():
             return names(opened)
 
