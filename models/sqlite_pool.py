@@ -3,16 +3,16 @@
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import peewee
 from playhouse.pool import PooledSqliteDatabase
 
 from models import greenlets
+from models.connection import Row
 
 # More than a fast disk takes, and more than one waits for the interpreter, which is part of what is measured.
 SLOW_COMMIT_SECONDS = 0.003
-Row = TypeVar("Row")
 
 
 class SqlitePool(greenlets.OfJobs, PooledSqliteDatabase):
@@ -23,7 +23,7 @@ class SqlitePool(greenlets.OfJobs, PooledSqliteDatabase):
         self._is_slow = False
 
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Row]) -> tuple[list[Row], int]:
-        """Run a statement, and return its rows, and how many rows it has changed; see `models.pool.Connection.ask`."""
+        """Run a statement, and return its rows and how many it has changed; see `models.connection.Connection.ask`."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             cursor = (self._state.conn or self.connection()).execute(text, values)
             return list(map(make_row, cursor.fetchall())), cursor.rowcount

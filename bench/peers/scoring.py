@@ -33,7 +33,7 @@ class Statements:
         self.param, self._execute = param, execute
 
     def ask(self, text: str, values: Sequence, make_row: Callable[[Sequence], Any]) -> tuple[list, int]:
-        """See `models.pool.Connection.ask`."""
+        """See `models.connection.Connection.ask`."""
         found = list(map(make_row, self._execute(text, values)))
         return found, len(found)
 

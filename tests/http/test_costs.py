@@ -18,7 +18,7 @@ import pytest
 from app import security
 from models import greenlets
 from models.clock import system_clock
-from models.pool import Connection
+from models.connection import Connection
 from models.sqlite_pool import SqlitePool
 from tests import support
 from tests.support import GUEST

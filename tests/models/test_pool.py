@@ -10,7 +10,7 @@ import peewee
 import psycopg
 import pytest
 
-from models import greenlets, pool
+from models import connection, greenlets
 from models.pool import PostgresPool
 from tests import support
 
@@ -83,10 +83,10 @@ def test_what_postgres_refuses_harms_no_other_statement(opened):
 
 
 def test_more_statements_than_are_prepared(opened):
-    for number in range(2 * pool.MOST_PREPARED):
+    for number in range(2 * connection.MOST_PREPARED):
         assert opened.ask(f"SELECT {number} + %s::int", [1], tuple)[0] == [(number + 1,)]
     ((count,),), _ = opened.ask("SELECT COUNT(*) FROM pg_prepared_statements", [], tuple)
-    assert count == pool.MOST_PREPARED
+    assert count == connection.MOST_PREPARED
 
 
 def end_while_asked(dsn: str, backend: int) -> None:
