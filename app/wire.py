@@ -19,6 +19,7 @@ from app.problems import (
     Problem,
 )
 
+_HOLDING = {dict, list}  # what can hold names
 _UTF8 = {"utf-8", "utf8"}
 _MEDIA_DETAIL = Message(N_("Send one body of application/json in UTF-8, without a content encoding."))
 
@@ -86,10 +87,10 @@ def parse(body: bytes) -> Any:
 
 
 def _count_names(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(_count_names(item) for item in value.values() if isinstance(item, dict | list))
-    if isinstance(value, list):
-        return sum(_count_names(item) for item in value if isinstance(item, dict | list))
+    if type(value) is dict:
+        return len(value) + sum(_count_names(item) for item in value.values() if type(item) in _HOLDING)
+    if type(value) is list:
+        return sum(_count_names(item) for item in value if type(item) in _HOLDING)
     return 0
 
 

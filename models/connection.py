@@ -78,9 +78,10 @@ class Connection(psycopg.Connection):
         values = self._converter.dump_sequence(values, [PyFormat.TEXT] * len(values))
         name = self._names.get(text) or self._prepare(text)
         if name:
-            result = self._exchange(self.pgconn.send_query_prepared, name, values)
+            result = self._exchange(self.pgconn.send_query_prepared, name, values, None, pq.Format.BINARY)
         else:
-            result = self._exchange(self.pgconn.send_query_params, _numbered(text), values)
+            sent = (_numbered(text), values, None, None, pq.Format.BINARY)
+            result = self._exchange(self.pgconn.send_query_params, *sent)
         self._converter.set_pgresult(result)
         rows = self._converter.load_rows(0, result.ntuples, make_row)
         self._converter.set_pgresult(None)  # else the last answer would stay in memory while the connection idles

@@ -1,6 +1,7 @@
 """Memberships: what they are now, listing, linking, and every change of their status."""
 
 import datetime
+import functools
 import operator
 import uuid
 from collections.abc import Sequence
@@ -34,9 +35,8 @@ DESCRIPTION = slice(-len(DESCRIBED), None)  # of a row that ends with them
 PERSONAL_FIELDS = tuple(
     name for name in Member._meta.fields if name not in ("id", "program", "key_version", "created_at")
 )
-
-
 _STATUSES = {status.value: status for status in Status}  # faster than to call the class
+_PENDING = Status.PENDING.value
 
 
 def current_status(status: str, expires_at: datetime.datetime | None, now: datetime.datetime) -> Status:
@@ -53,26 +53,31 @@ def describe(described: Sequence, now: datetime.datetime) -> dict:
         described: the values of `DESCRIBED`, in that order.
         now: the moment at which its expiry is judged.
     """
-    identifier, number, stored, tier, points, expires_at, offset, deeplink_url = described
-    status = current_status(stored, expires_at, now)
-    if status is Status.PENDING:
-        return {"provider_membership_id": identifier, "status": status._value_}
+    identifier, number, status, tier, points, expires_at, offset, deeplink_url = described
+    if expires_at is not None:  # else it still has the status that is stored
+        status = current_status(status, expires_at, now).value
+        expires_at = with_offset(expires_at, offset)
+    if status == _PENDING:
+        return {"provider_membership_id": identifier, "status": status}
     return {
         "provider_membership_id": identifier,
-        "status": status._value_,
+        "status": status,
         "membership_number": number,
         "tier": tier,
         "points": points,
-        "expires_at": with_offset(expires_at, offset),
+        "expires_at": expires_at,
         "deeplink_url": deeplink_url,
     }
 
 
 def with_offset(moment: datetime.datetime | None, minutes: int | None) -> datetime.datetime | None:
-    """Return a moment with the offset that it was given with, in minutes east of UTC."""
-    if moment is None or minutes is None:
-        return moment
-    return moment.astimezone(datetime.timezone(datetime.timedelta(minutes=minutes)))
+    """Return a moment with the offset that it was given with, in minutes east of UTC; in UTC without one."""
+    return None if moment is None else moment.astimezone(_zone(minutes or 0))
+
+
+@functools.lru_cache  # there are a few dozen
+def _zone(minutes: int) -> datetime.timezone:
+    return datetime.timezone(datetime.timedelta(minutes=minutes))
 
 
 def list_memberships(program: Program, provider_membership_ids: Sequence[str], now: datetime.datetime) -> list[dict]:
@@ -93,7 +98,7 @@ def _living(columns: Sequence[peewee.Field], *conditions: peewee.Expression) -> 
     )
 
 
-_LISTED = Statement(lambda: _living(DESCRIBED, any_of(Membership.provider_membership_id, "ids")))
+_LISTED = Statement(lambda: _living(DESCRIBED, any_of(Membership.provider_membership_id, "ids")), named=False)
 
 
 @retry_on_conflict

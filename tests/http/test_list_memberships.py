@@ -64,6 +64,17 @@ def test_one_membership_is_told_in_full(server, membership):
     assert answer.json() == {"memberships": [expected]}
 
 
+@pytest.mark.parametrize(("offset", "told"), [(None, "2098-12-31T20:00:00+00:00"), (60, "2098-12-31T21:00:00+01:00")])
+def test_an_expiry_is_told_in_its_own_offset_whatever_the_database_s_is(start, offset, told):
+    server = start(PGTZ="Asia/Kolkata")  # the time zone of its sessions with Postgres
+    identifier = server.enroll(GUEST).json()["membership"]["providerMembershipId"]
+    expires_at = datetime.datetime(2098, 12, 31, 20, tzinfo=datetime.UTC)
+    support.alter(identifier, expires_at=expires_at, expires_at_offset=offset)
+    (listed,) = server.list([identifier]).json()["memberships"]
+    linked = server.link(identifier, is_linked=True).json()["membership"]
+    assert (listed["expiresAt"], linked["expiresAt"]) == (told, told)
+
+
 def test_a_new_membership_is_told_as_at_enrollment(server, membership):
     assert server.list([membership["providerMembershipId"]]).json() == {"memberships": [membership]}
 
