@@ -1,6 +1,6 @@
 """Jobs that wait for a database, and let the event loop of their thread serve others meanwhile.
 
-A job is a plain function that runs as a greenlet. Where it would keep the loop waiting it asks one of the functions
+A job is a plain function that runs in a greenlet. Where it would keep the loop waiting it asks one of the functions
 here, which hand the thread to the loop, and come back when there is an answer; SQLAlchemy's and Peewee's own asyncio do
 it the same way. So one and the same code, Peewee's included, runs on an event loop and in a thread, where these
 functions wait as usual: in a command, say, or in a look-up of tokens.
@@ -11,6 +11,7 @@ import contextvars
 import functools
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,36 +27,37 @@ Result = TypeVar("Result")
 _elsewhere = ThreadPoolExecutor(1024, thread_name_prefix="elsewhere")
 
 
-class _Job(greenlet.greenlet):
+class _Job:
     """A job on the event loop of its thread.
 
     Args:
         function: what it does.
         loop: the running loop.
+        runner: the greenlet that runs it.
     """
 
-    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self.gr_context = contextvars.copy_context()
+    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop, runner: "_Runner") -> None:
         self.loop = loop
         self.done: asyncio.Future = loop.create_future()
         self.connections: dict[OfJobs, peewee._ConnectionState] = {}
-        self._function = function
+        self._function, self._runner = function, runner
         self._waits = 0
         self._seconds, self._resumed_at = 0.0, time.perf_counter()
 
     def run(self) -> None:
+        """Do it, and leave the result or the exception in `done`."""
         try:
             result = self._function()
         except BaseException as error:  # noqa: BLE001 (it is for who waits for the job)
             self.done.set_exception(error)
         else:
             self.done.set_result(result)
+        self._waits += 1  # nothing wakes it any more
 
     def wait(self) -> Any:
         """Let the loop go on until it calls what `waker` returned, and return what that was given."""
         self._seconds = self.seconds()
-        return self.parent.switch()
+        return self._runner.parent.switch()
 
     def waker(self) -> Callable[..., None]:
         """Return what ends the next wait, once; it does nothing to one that has ended, or to a later one.
@@ -69,23 +71,57 @@ class _Job(greenlet.greenlet):
         if number == self._waits:
             self._waits += 1
             self._resumed_at = time.perf_counter()
-            self.switch(value)
+            self._runner.switch(value)
 
     def seconds(self) -> float:
         """Return for how long it has kept the loop."""
         return self._seconds + time.perf_counter() - self._resumed_at
 
 
+class _Runner(greenlet.greenlet):
+    """A greenlet that runs jobs one after another.
+
+    For a greenlet of its own for each job, Python would have memory mapped and cleared for its frames, and given back.
+    """
+
+    job: _Job | None = None
+
+    def start(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future:
+        job = self.job = _Job(function, loop, self)
+        self.gr_context = contextvars.copy_context()
+        self.switch()
+        return job.done
+
+    def run(self) -> None:
+        while self.job:
+            self.job.run()
+            self.job = None  # what a request holds is not kept
+            _of_thread.idle.append(self)
+            self.parent.switch()
+
+
+class _Runners(threading.local):
+    """The runners of each thread that have nothing to do; none can leave its thread."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Runner] = []
+
+
+_of_thread = _Runners()
+
+
 def _job() -> _Job | None:
     current = greenlet.getcurrent()
-    return current if isinstance(current, _Job) else None
+    return current.job if isinstance(current, _Runner) else None
 
 
 def start(function: Callable[[], Any]) -> asyncio.Future:
-    """Run a function as a job on the running loop, and return its future; it is done already if it never waits."""
-    job = _Job(function, asyncio.get_running_loop())
-    job.switch()
-    return job.done
+    """Run a function as a job on the running loop, and return its future; it is done already if it never waits.
+
+    It is for tasks, whose steps the loop's `call_soon` runs; see `_Job.waker`.
+    """
+    runner = _of_thread.idle.pop() if _of_thread.idle else _Runner()
+    return runner.start(function, asyncio.get_running_loop())
 
 
 def is_job() -> bool:
@@ -248,8 +284,8 @@ class OfJobs:
     @property
     def _state(self) -> peewee._ConnectionState:
         """What Peewee knows of the connection in use; a property, since it asks for it dozens of times a request."""
-        job = greenlet.getcurrent()
-        if not isinstance(job, _Job):
+        job = _job()
+        if job is None:
             return self._of_threads
         state = job.connections.get(self)
         if state is None:
