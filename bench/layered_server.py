@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from app import settings
-from app.cli import serve
+from app.cli.shared_folder import shared_folder
 
 PATH_VARIABLE = "BENCH_LAYERS"  # the file that the counts are in
 LAYERS = (
@@ -110,7 +110,7 @@ class _Clock:
 
 def main() -> None:
     """Serve as `loyalty serve` does, with counts."""
-    with serve._metrics_directory():  # before anything imports prometheus_client
+    with shared_folder():  # before anything imports prometheus_client
         from app import server
 
         _count(_Clock(os.environ[PATH_VARIABLE]))

@@ -1,19 +1,15 @@
 """`loyalty serve`: the server."""
 
-import contextlib
-import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
 
 import click
 from gunicorn import systemd
 
 from app import settings
 from app.cli.common import examples, opened
+from app.cli.shared_folder import shared_folder
 
 
 @click.command(
@@ -32,7 +28,8 @@ def command(*, host: str | None, port: int | None, workers: int | None, base_pat
     chosen = settings.load(host=host, port=port, workers=workers, base_path=base_path)
     if not systemd.listen_fds(unset_environment=False):  # else systemd has opened the port already
         check_port(chosen)
-    with _metrics_directory():  # before anything imports prometheus_client
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Gunicorn takes over
+    with shared_folder():  # before anything imports prometheus_client
         from app import application, openapi31, server
 
         try:
@@ -61,16 +58,3 @@ def check_port(chosen: settings.Settings) -> None:
                 f"Cannot listen at {chosen.host} port {chosen.port} ({error.strerror}): "
                 "choose another with LOYALTY_HOST and LOYALTY_PORT."
             ) from None
-
-
-@contextlib.contextmanager
-def _metrics_directory() -> Iterator[None]:
-    """Give the worker processes a folder to share their metrics in, and remove it when this process ends."""
-    owner = os.getpid()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Gunicorn takes over
-    directory = os.environ[settings.METRICS_DIRECTORY] = tempfile.mkdtemp(prefix="loyalty-metrics-")
-    try:
-        yield
-    finally:
-        if os.getpid() == owner:  # a worker process that exits passes here as well
-            shutil.rmtree(directory, ignore_errors=True)

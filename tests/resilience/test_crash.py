@@ -220,6 +220,23 @@ def test_a_killed_main_process_takes_its_workers_along_and_a_successor_goes_on(s
     tell(killed=killed, acknowledged=len(desks.acknowledged), retries=desks.retries, lost=0, doubled=0)
 
 
+def test_what_a_killed_server_shared_is_removed_by_the_next_one_and_that_of_another_stays(start, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    killed, other = start(TMPDIR=str(temporary)), start(TMPDIR=str(temporary))
+    before = {*temporary.iterdir()}
+    workers = psutil.Process(killed.process.pid).children()
+    killed.process.kill()
+    killed.process.wait()
+    until(lambda: not any(worker.is_running() for worker in workers))
+    assert {*temporary.iterdir()} == before
+    successor = start(TMPDIR=str(temporary))
+    assert len(before) == len(before & {*temporary.iterdir()}) + 1 == len({*temporary.iterdir()})
+    for server in (other, successor):
+        server.enroll(GUEST)
+        assert 'operation="enrollCustomer"' in httpx.get(f"{server.url}/metrics").text
+
+
 @pytest.fixture
 def own_postgres():
     """One that may be killed; its user could not enter pytest's folders."""
