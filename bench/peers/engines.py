@@ -13,7 +13,10 @@ from sqlalchemy import Engine, event
 from bench.peers.common import PRAGMAS, VARIABLE, is_sqlite
 
 CONNECTIONS = 8  # for as many requests at once as the server takes on
-POSTGRES = {"connect_args": {"options": "-c statement_timeout=3000"}}
+POSTGRES = {
+    "postgresql+asyncpg": {"connect_args": {"server_settings": {"statement_timeout": "3000"}}},
+    "postgresql+psycopg": {"connect_args": {"options": "-c statement_timeout=3000"}},
+}
 SQLITE = {"connect_args": {"check_same_thread": False, "timeout": 2}}
 
 
@@ -24,18 +27,19 @@ class Pair(NamedTuple):
     writing: Any
 
 
-def make(create: Callable[..., Any], sqlite_driver: str) -> Pair:
+def make(create: Callable[..., Any], sqlite_driver: str, postgres_driver: str) -> Pair:
     """Return the engines.
 
     Args:
         create: `create_engine` or `create_async_engine`.
         sqlite_driver: what its URLs begin with.
+        postgres_driver: the same, one of `POSTGRES`.
     """
     url, common = os.environ[VARIABLE], {"max_overflow": 0, "pool_timeout": 4, "pool_reset_on_return": None}
     if not is_sqlite():
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        reading = create(url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, **common, **POSTGRES)
-        return Pair(reading, create(url, pool_size=CONNECTIONS, **common, **POSTGRES))
+        url, common = url.replace("postgresql", postgres_driver, 1), common | POSTGRES[postgres_driver]
+        reading = create(url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, **common)
+        return Pair(reading, create(url, pool_size=CONNECTIONS, **common))
     url = url.replace("sqlite", sqlite_driver, 1)
     reading = create(url, isolation_level="AUTOCOMMIT", pool_size=CONNECTIONS, **common, **SQLITE)
     writing = create(url, pool_size=1, **common, **SQLITE)

@@ -1,4 +1,4 @@
-"""The peer with coroutines: FastAPI, SQLAlchemy's asyncio extension, psycopg 3 or aiosqlite.
+"""The peer with coroutines: FastAPI, SQLAlchemy's asyncio extension, asyncpg or aiosqlite.
 
 An operation runs on its connection in one piece (`run_sync`), which changes to the event loop where it waits for the
 database. It costs less than to await each statement by itself.
@@ -17,7 +17,7 @@ from bench.peers.operations import Operations
 from bench.peers.tokens import Identity
 from bench.peers.web import answer, authenticated, body, make_app
 
-reading, writing = engines.make(create_async_engine, "sqlite+aiosqlite")
+reading, writing = engines.make(create_async_engine, "sqlite+aiosqlite", "postgresql+asyncpg")
 operations = Operations(is_sqlite=is_sqlite())
 
 

@@ -15,7 +15,7 @@ from bench.peers.operations import Operations
 from bench.peers.tokens import Identity
 from bench.peers.web import answer, authenticated, body, make_app
 
-reading, writing = engines.make(create_engine, "sqlite")
+reading, writing = engines.make(create_engine, "sqlite", "postgresql+psycopg")
 operations = Operations(is_sqlite=is_sqlite())
 
 

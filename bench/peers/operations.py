@@ -5,6 +5,9 @@ Statements are built once, so that neither their text nor their key in the cache
 
 import contextvars
 import datetime
+import functools
+import itertools
+import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -239,7 +242,20 @@ def _now() -> datetime.datetime:
 
 
 def _execute(statement: str, values: Sequence) -> Iterable[Sequence]:
-    return _connection.get().exec_driver_sql(statement, tuple(values))
+    connection = _connection.get()
+    if connection.dialect.driver == "asyncpg":
+        statement = _for_asyncpg(statement)
+    return connection.exec_driver_sql(statement, tuple(values))
+
+
+@functools.lru_cache(1024)
+def _for_asyncpg(statement: str) -> str:
+    """Return a statement with Postgres' own places for values, of which a moment comes as text."""
+    statement, numbers = (
+        statement.replace("expires_at <= %s", "expires_at <= %s::text::timestamptz"),
+        itertools.count(1),
+    )
+    return re.sub("%s", lambda _: f"${next(numbers)}", statement)
 
 
 _PERSON = (
