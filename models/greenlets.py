@@ -95,7 +95,8 @@ class _Runner(greenlet.greenlet):
     def run(self) -> None:
         while self.job:
             self.job.run()
-            self.job = None  # what a request holds is not kept
+            self.job = None  # what a request holds is not kept, nor its context, which stubs do not know to be optional
+            self.gr_context = None  # type: ignore[assignment]
             _of_thread.idle.append(self)
             self.parent.switch()
 

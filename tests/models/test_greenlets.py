@@ -53,15 +53,22 @@ def test_nothing_of_a_job_is_kept_when_it_is_done():
     class Body:
         pass
 
-    async def run() -> weakref.ref:
-        body = Body()
-        kept = weakref.ref(body)
-        assert await greenlets.start(lambda body=body: body) is body
-        del body
+    known: contextvars.ContextVar[Body] = contextvars.ContextVar("known")
+
+    async def run() -> list[weakref.ref]:
+        given, found = Body(), Body()
+        kept = [weakref.ref(given), weakref.ref(found)]
+
+        def job(given: Body = given, found: Body = found) -> Body:
+            known.set(found)
+            return given
+
+        assert await greenlets.start(job) is given
+        del given, found, job
         await asyncio.sleep(0)
         return kept
 
-    assert asyncio.run(run())() is None
+    assert [one() for one in asyncio.run(run())] == [None, None]
 
 
 def test_a_job_after_one_that_failed_does_its_work():
