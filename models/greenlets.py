@@ -97,7 +97,7 @@ class _Runner(greenlet.greenlet):
             self.job.run()
             self.job = None  # what a request holds is not kept, nor its context, which stubs do not know to be optional
             self.gr_context = None  # type: ignore[assignment]
-            _of_thread.idle.append(self)
+            _runners.idle.append(self)
             self.parent.switch()
 
 
@@ -108,7 +108,7 @@ class _Runners(threading.local):
         self.idle: list[_Runner] = []
 
 
-_of_thread = _Runners()
+_runners = _Runners()
 
 
 def _job() -> _Job | None:
@@ -121,7 +121,7 @@ def start(function: Callable[[], Any]) -> asyncio.Future:
 
     It is for tasks, whose steps the loop's `call_soon` runs; see `_Job.waker`.
     """
-    runner = _of_thread.idle.pop() if _of_thread.idle else _Runner()
+    runner = _runners.idle.pop() if _runners.idle else _Runner()
     return runner.start(function, asyncio.get_running_loop())
 
 

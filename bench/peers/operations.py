@@ -6,8 +6,6 @@ Statements are built once, so that neither their text nor their key in the cache
 import contextvars
 import datetime
 import functools
-import itertools
-import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -25,6 +23,7 @@ from bench.peers.messages import EnrollRequest, LinkRequest, ListRequest, Search
 from bench.peers.tables import enterprise, event, link, member, membership, program
 from bench.peers.tokens import Identity
 from models import enrollment, folding, names, numbers
+from models.connection import _numbered
 from models.errors import (
     FieldError,
     FieldFault,
@@ -251,11 +250,7 @@ def _execute(statement: str, values: Sequence) -> Iterable[Sequence]:
 @functools.lru_cache(1024)
 def _for_asyncpg(statement: str) -> str:
     """Return a statement with Postgres' own places for values, of which a moment comes as text."""
-    statement, numbers = (
-        statement.replace("expires_at <= %s", "expires_at <= %s::text::timestamptz"),
-        itertools.count(1),
-    )
-    return re.sub("%s", lambda _: f"${next(numbers)}", statement)
+    return _numbered(statement.replace("expires_at <= %s", "expires_at <= %s::text::timestamptz")).decode()
 
 
 _PERSON = (
