@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ from app.problems import (
     from_exception,
     render,
 )
+from app.timeouts import Timeouts
 
 REQUEST_ID_HEADER = "X-Request-Id"
 # No cache keeps an answer, a shared one neither (RFC 9111, 5.2.2.5), and a browser makes nothing of it but text.
@@ -198,15 +200,16 @@ class Limits:
         return await self._app(scope, counted, send)
 
     async def _check_head(self, scope: dict, receive: Callable) -> None:
-        size = len(scope["raw_path"]) + len(scope["query_string"])
-        size += sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+        headers = scope["headers"]
+        size = len(scope["raw_path"]) + len(scope["query_string"]) + len(": \r\n") * len(headers)
+        size += sum(map(len, itertools.chain.from_iterable(headers)))
         if size > self._head_limit or not scope["query_string"].isascii():
             detail = N_("The request line and header fields may have %(limit)s bytes of ASCII.")
             raise Problem(BAD_REQUEST, Message(detail, {"limit": self._head_limit}), headers={"Connection": "close"})
-        if len(scope["headers"]) > MOST_FIELDS:
+        if len(headers) > MOST_FIELDS:
             many = Message(N_("A request may have %(limit)s header fields."), {"limit": MOST_FIELDS})
             raise Problem(BAD_REQUEST, many, headers={"Connection": "close"})
-        declared = [value for name, value in scope["headers"] if name == b"content-length"]
+        declared = [value for name, value in headers if name == b"content-length"]
         if any(int(value) > self._body_limit for value in declared):
             raise await self._too_large(scope, receive)
 
@@ -231,7 +234,7 @@ class Deadline:
 
     def __init__(self, app: Callable, seconds: float) -> None:
         self._app = app
-        self._seconds = seconds
+        self._timeouts = Timeouts(seconds)
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request.
@@ -242,7 +245,7 @@ class Deadline:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         try:
-            async with asyncio.timeout(self._seconds):
+            with self._timeouts.limit():
                 return await self._app(scope, receive, send)
         except TimeoutError:
             detail = Message(N_("The server could not answer in time; try again."))

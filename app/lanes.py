@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 from app import context
 from app.contract import Contract, MissingOperation, Operation
 from app.problems import too_busy
+from app.timeouts import Timeouts
 from models.greenlets import processor_seconds
 
 Start: TypeAlias = Callable[[Callable[[], Any]], asyncio.Future]
 
 # What the request of an operation carries of which Mews sends many at once, and nobody waits for at a desk.
 BULK = "providerMembershipIds"
-# One place in eight: of jobs that compute, each takes the interpreter from all others.
-BULK_SHARE = 8
+# One place in four: by default two, so that one job computes while the database works for the other.
+BULK_SHARE = 4
 # How long bulk lets staff go first, so that it goes on even if they always ask.
 COURTESY_SECONDS = 0.05
 # While staff ask, bulk rests after each job for so many times the processor time that it took.
@@ -48,6 +49,7 @@ class Lane:
     ) -> None:
         self._start, self._behind = start, behind
         self._places, self._capacity, self._patience = places, places + queue_limit, patience
+        self._timeouts = Timeouts(patience)
         self._free = asyncio.Semaphore(places)
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -104,14 +106,14 @@ class Lane:
                 raise
 
     async def _stand_back(self, behind: "Lane") -> None:
-        rest = min(self._rests_until - time.monotonic(), COURTESY_SECONDS)
-        if rest > 0:
+        longest = time.monotonic() + COURTESY_SECONDS
+        while (rest := min(self._rests_until, longest) - time.monotonic()) > 0:  # grows, if another job has ended
             await asyncio.sleep(rest)
         await behind.let_pass()
 
     async def _wait_for_place(self) -> None:
         try:
-            async with asyncio.timeout(self._patience):
+            with self._timeouts.limit():
                 await self._free.acquire()
         except TimeoutError:
             raise too_busy() from None
@@ -128,7 +130,9 @@ class Lane:
             now = time.monotonic()
             self._seconds_each += NEWEST_SHARE * (now - begun - self._seconds_each)
             if self._behind and self._behind.is_in_use():
-                self._rests_until = now + REST_TIMES * (processor_seconds() - computed)
+                # After what is left of the rest for a job that ran at the same time.
+                left = min(max(self._rests_until - now, 0), COURTESY_SECONDS)
+                self._rests_until = now + left + REST_TIMES * (processor_seconds() - computed)
 
     def _free_place(self, ended: asyncio.Future) -> None:
         if not ended.cancelled():

@@ -12,7 +12,7 @@ with warnings.catch_warnings():
     import connexion
 import flask
 from connexion.exceptions import InvalidSpecification
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.main import API
 from connexion.middleware.routing import RoutingMiddleware
@@ -22,6 +22,7 @@ from connexion.resolver import Resolver
 from connexion.spec import OpenAPISpecification
 from connexion.uri_parsing import OpenAPIURIParser
 
+from app import context
 from app.body import BodyOperation
 from app.contract import Contract
 from app.handling import HandlerOperation
@@ -66,12 +67,33 @@ class BodyMiddleware(RoutedMiddleware[_BodyAPI]):
     api_cls = _BodyAPI
 
 
+class _RoutingMiddleware(RoutingMiddleware):
+    """Does not look again for an operation that `app.edge.ExactPaths` has found, unless its path has parameters."""
+
+    def __init__(self, app: Callable) -> None:
+        super().__init__(app)
+        self._base_paths: dict[Contract, str] = {}
+
+    def add_api(self, specification: Any, *arguments: Any, contract: Contract, **options: Any) -> None:
+        super().add_api(specification, *arguments, contract=contract, **options)
+        self._base_paths[contract] = specification.base_path
+
+    async def __call__(self, scope: Any, receive: Callable, send: Callable) -> None:
+        found = context.of(scope) if scope["type"] == "http" else None
+        if found is None or found.contract is None or found.operation is None or "{" in found.operation.path:
+            await super().__call__(scope, receive, send)
+            return
+        routed = {"api_base_path": self._base_paths[found.contract], "operation_id": found.operation.handler}
+        scope["extensions"][ROUTING_CONTEXT] = routed
+        await self.app(scope, receive, send)
+
+
 def middlewares() -> list[Any]:
     """Return connexion's stack, outermost first: what it does as we need it, and our validation in place of its own.
 
     Errors are told, answers checked and paths judged in `app.edge` and `app.application`, for the probes as well.
     """
-    return [RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, HandlerMiddleware]
+    return [_RoutingMiddleware, SecurityMiddleware, BodyMiddleware, LifespanMiddleware, HandlerMiddleware]
 
 
 class _NoParameters(OpenAPIURIParser):

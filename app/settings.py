@@ -75,7 +75,7 @@ class Settings:
     base_path: str = _setting("Path below which the contract is served, such as /loyalty.", default="")
     workers: int = _setting("Worker processes.", default=len(os.sched_getaffinity(0)), check=validate.Range(1, 256))
     concurrency: int = _setting(
-        "Requests that a worker process handles at once; one in eight, or one at least, is a list of memberships.",
+        "Requests that a worker process handles at once; one in four, or one at least, is a list of memberships.",
         default=8,
         check=validate.Range(1, 256),
     )

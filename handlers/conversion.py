@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -112,6 +113,8 @@ def _conversions(name: str, field: fields.Field) -> tuple[Callable[[Any], Any], 
         load, dump = _conversions(name, field.inner)
         plain = _PLAIN.get(type(field.inner))
         return functools.partial(_each, load, plain), functools.partial(_each, dump, plain)
+    if isinstance(field, fields.DateTime) and field.format is None:
+        return field.deserialize, operator.methodcaller("isoformat")  # as the field would, a few calls later
     return field.deserialize, lambda value: field._serialize(value, name, None)
 
 

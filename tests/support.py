@@ -18,7 +18,7 @@ import uvicorn
 
 from app import contract, settings
 from app.application import create_app
-from app.server import BoundedProtocol
+from app.protocol import BoundedProtocol
 from models import bulk, database, memberships, programs, schema, tokens
 from models.caller import Caller
 from models.clock import system_clock

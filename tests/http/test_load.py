@@ -4,20 +4,23 @@ import concurrent.futures
 import itertools
 import json
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
 
 import pytest
 
-from app import server as app_server
+from app import protocol
 from models.clock import system_clock
 from models.database import sqlite_path
 from models.tables import Member
 from tests import support
+from tests.resilience import load
 from tests.support import HOTEL
 
 CLIENTS, ROUNDS = 30, 12
+RECEIVED_SEGMENTS = slice(152, 156)  # of Linux' struct tcp_info: tcpi_data_segs_in
 
 
 def test_clients_that_enroll_without_pause_are_all_served(start):
@@ -36,6 +39,18 @@ def test_clients_that_enroll_without_pause_are_all_served(start):
         statuses = [status for answers in executor.map(enroll, range(CLIENTS)) for status in answers]
     assert statuses == [200] * CLIENTS * ROUNDS
     assert support.count(Member) == CLIENTS * ROUNDS
+
+
+def test_an_answer_is_one_packet(start):
+    server = start()
+    request = load.request(server, support.SEARCH, {"mewsEnterpriseId": HOTEL, "memberFilter": {"email": "a@b.cz"}})
+    with socket.create_connection((server.host, server.port), timeout=5) as connection:
+        for answered in range(1, 4):
+            connection.sendall(request)
+            head, _, rest = connection.recv(65536).partition(b"\r\n\r\n")
+            assert b"content-length: %d\r\n" % len(rest) in head + b"\r\n"
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            assert int.from_bytes(info[RECEIVED_SEGMENTS], sys.byteorder) == answered
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -87,7 +102,7 @@ def test_a_client_that_sends_too_much_still_reads_why(start):
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("sent", "received"), [(b"", b""), (b"GET /livez HT", b"HTTP/1.1 400")])
 def test_a_head_that_does_not_come_ends_the_connection(database_url, monkeypatch, sent, received):
-    monkeypatch.setattr(app_server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
     token = support.prepare(database_url)
     with (
         support.threaded(database_url, token, system_clock) as server,

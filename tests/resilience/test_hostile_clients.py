@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from app import protocol
 from app import server as app_server
 from app.edge import MOST_FIELDS
 from models.clock import system_clock
@@ -114,7 +115,7 @@ SLOW = {
 @pytest.mark.parametrize("kind", SLOW)
 def test_what_trickles_ends(database_url, monkeypatch, kind):
     """However often a byte comes: only a request that is complete, or its answer, counts."""
-    monkeypatch.setattr(app_server, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
     first, again = SLOW[kind]
     token = support.prepare(database_url)
     with support.threaded(database_url, token, system_clock) as server, connect(server) as connection:
@@ -176,7 +177,7 @@ def test_requests_that_wait_for_no_answer_are_bounded_in_number(start, tell):
 
 
 def test_a_few_requests_in_a_row_are_answered_in_turn(server):
-    asked = app_server.MOST_PIPELINED
+    asked = protocol.MOST_PIPELINED
     with connect(server) as connection:
         connection.sendall(good(server) * asked)
         answers = b""
@@ -193,7 +194,7 @@ def test_a_client_that_does_not_take_its_answers_is_cut_off(start):
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((server.host, server.port))
-        connection.sendall(request * app_server.MOST_PIPELINED)
+        connection.sendall(request * protocol.MOST_PIPELINED)
         port = connection.getsockname()[1]
 
         def is_open() -> bool:
@@ -231,7 +232,7 @@ def besiegers(server: support.Server) -> dict[str, tuple[bytes, bytes]]:
         "trickles a body": (head(server, **large), b" "),
         "trickles a body though refused": (head(server, **large, **stranger), b" " * 2000),
         "announces what is too large": (b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", b" "),
-        "reads nothing": (request * app_server.MOST_PIPELINED, request),
+        "reads nothing": (request * protocol.MOST_PIPELINED, request),
         "pipelines": (request * 1000, b""),
         "sends fields": (b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 10_000, b"a: b\r\n"),
         "hangs up": (head(server, **large) + b"{", None),

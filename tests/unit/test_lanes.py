@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.lanes import COURTESY_SECONDS, Lane, NotWanted
+from app.lanes import COURTESY_SECONDS, REST_TIMES, Lane, NotWanted
 from models import greenlets
 
 AT_WORK = 0.02
@@ -57,6 +57,25 @@ def test_bulk_goes_on_while_staff_always_ask(staff, bulk):
     many = [(staff, f"staff {number}", AT_WORK) for number in range(int(10 * COURTESY_SECONDS / AT_WORK) // 3)]
     began = moments((bulk, "bulk", 0), *many)
     assert began["bulk"] < began[many[-1][1]]
+
+
+def test_bulk_rests_for_each_of_its_jobs_while_staff_ask():
+    """As long for two that ran at once as for two that did not."""
+    staff = Lane(greenlets.start, places=1, **BOUNDS)
+    bulk = Lane(greenlets.start, places=2, behind=staff, **BOUNDS)
+    jobs, seconds = 12, 0.002
+
+    def job() -> None:
+        greenlets.pause(seconds)  # as for a database, while another one computes
+        time.sleep(seconds)
+
+    async def run() -> float:
+        await staff.run(lambda: None, lambda: True)
+        begun = time.monotonic()
+        await asyncio.gather(*(bulk.run(job, lambda: True) for _ in range(jobs)))
+        return time.monotonic() - begun
+
+    assert asyncio.run(run()) >= REST_TIMES * seconds * (jobs - 2)
 
 
 def test_a_job_that_nobody_wants_is_not_begun(staff):
