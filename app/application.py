@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import flask
 import jsonschema_rs
 import orjson
 import structlog
@@ -198,7 +197,7 @@ def _backend_factory(name: str) -> Callable[[], Backend]:
 
 
 def _adapt(function: Callable, operation: contract.Operation, *, version: str, validate: bool) -> Callable:
-    """Make of a handler what gets the scope of a request, with its parsed body, and returns the answer as JSON.
+    """Make of a handler what gets the scope of a request and its `flask.g`, and returns the answer as JSON.
 
     A handler gets only the parameters that it takes: another version of the contract may have more.
     """
@@ -207,10 +206,10 @@ def _adapt(function: Callable, operation: contract.Operation, *, version: str, v
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
     passed = [parameter for parameter in operation.parameters if takes_all or parameter.argument in names]
 
-    def call(scope: dict) -> bytes:
+    def call(scope: dict, told: Any) -> bytes:
         state = context.of(scope)
-        flask.g.token_name, flask.g.program, flask.g.request_id = state.token_name, state.program, state.request_id
-        flask.g.contract_version = version
+        told.token_name, told.program, told.request_id = state.token_name, state.program, state.request_id
+        told.contract_version = version
         arguments = {parameter.argument: _sent(parameter, scope) for parameter in passed}
         answer = function(**arguments, body=state.payload) if operation.body else function(**arguments)
         if validate:

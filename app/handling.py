@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flask
 
@@ -19,12 +20,12 @@ class HandlerOperation:
     handler anew for each. What a handler needs of Flask is `flask.g` and `flask.current_app`.
 
     Args:
-        call: gets the ASGI scope and returns the answer's JSON.
+        call: gets the ASGI scope and `flask.g`, and returns the answer's JSON.
         lane: in which it is called.
         flask_app: the application that handlers are in.
     """
 
-    def __init__(self, call: Callable[[dict], bytes], lane: Lane, flask_app: flask.Flask) -> None:
+    def __init__(self, call: Callable[[dict, Any], bytes], lane: Lane, flask_app: flask.Flask) -> None:
         self._call, self._lane, self._flask_app = call, lane, flask_app
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
@@ -43,8 +44,8 @@ class HandlerOperation:
         await send({"type": "http.response.body", "body": answer})
 
     def _run(self, scope: dict) -> bytes:
-        with self._flask_app.app_context():
-            return self._call(scope)
+        with self._flask_app.app_context() as flask_context:
+            return self._call(scope, flask_context.g)  # `flask.g` would look for it at each use
 
 
 def _is_connected(scope: dict) -> bool:
