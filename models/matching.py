@@ -5,12 +5,11 @@ docs/matching.md.
 """
 
 import enum
-import functools
 import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
@@ -19,7 +18,6 @@ from models import blocking, folding, names
 NAMES = ("first_name", "last_name")
 CLOSE = 0.9  # the similarity that stands for one typing error in a code
 SHORTEST_WITH_ERRORS = 4  # a code with fewer signs is another one if a sign differs
-REMEMBERED = 2**13  # pairs of names, places and codes: those who are compared in one search share most of them
 
 
 @dataclass(frozen=True)
@@ -154,14 +152,11 @@ def compare(wanted: dict, candidate: dict) -> Comparison:
     evidence, swapped = _compare_names(wanted, candidate)
     for field, column in _COLUMNS.items():
         if wanted[column] and candidate[column]:
-            evidence[field] = _remembered(field, wanted[column], candidate[column])
+            evidence[field] = _weighed(field, wanted[column], candidate[column])
     if wanted["country_code"] and (country := folding.country_key(candidate["country_code"])):
-        evidence["country_code"] = _remembered("country_code", wanted["country_code"], country)
-    # No two people share most of these, so that there is nothing to remember.
-    if wanted["email_key"] and candidate["email_key"]:
-        evidence["email"] = _weighed("email", _email_similarity(wanted["email_key"], candidate["email_key"]))
+        evidence["country_code"] = _weighed("country_code", wanted["country_code"], country)
     if wanted["phone_keys"] and (known := [candidate[column] for column in _PHONES if candidate[column]]):
-        evidence["phone_number"] = _weighed("phone_number", _phone_similarity(wanted["phone_keys"], known))
+        evidence["phone_number"] = _weighed("phone_number", wanted["phone_keys"], known)
     return Comparison(identifiers, evidence, swapped, _sum(evidence) + (SWAPPED_NAMES if swapped else 0))
 
 
@@ -194,18 +189,14 @@ def _may_be_swapped(wanted: dict, candidate: dict) -> bool:
 def _weigh_names(first: str | None, last: str | None, candidate: dict) -> dict[str, Weighed]:
     evidence: dict[str, Weighed] = {}
     if first and candidate["first_name_key"]:
-        evidence["first_name"] = _remembered("first_name", first, candidate["first_name_key"])
+        evidence["first_name"] = _weighed("first_name", first, candidate["first_name_key"])
     if last and candidate["last_name_key"]:
-        evidence["last_name"] = _remembered("last_name", last, candidate["last_name_key"])
+        evidence["last_name"] = _weighed("last_name", last, candidate["last_name_key"])
     return evidence
 
 
-@functools.lru_cache(REMEMBERED)
-def _remembered(field: str, one: str, other: str) -> Weighed:
-    return _weighed(field, _SIMILARITIES[field](one, other))
-
-
-def _weighed(field: str, similarity: float) -> Weighed:
+def _weighed(field: str, wanted: Any, known: Any) -> Weighed:
+    similarity = _SIMILARITIES[field](wanted, known)
     return similarity, WEIGHTS[field].weigh(similarity)
 
 
@@ -245,17 +236,18 @@ def _phone_similarity(wanted: list[str], known: list[str]) -> float:
     return _code_similarity(wanted[-1].lstrip("+"), known[-1].lstrip("+"))
 
 
-_SIMILARITIES: dict[str, Callable[[str, str], float]] = {
+_SIMILARITIES: dict[str, Callable[[Any, Any], float]] = {
     "first_name": names.first_name_similarity,
     "last_name": names.last_name_similarity,
     "email": _email_similarity,
+    "phone_number": _phone_similarity,
     "city": JaroWinkler.similarity,
     "postal_code": _code_similarity,
     "country_code": _equality,
 }
 _IDENTIFIERS = {"provider_membership_id": "provider_membership_id", "membership_number": "number_key"}
 _PHONES = ("phone_key", "phone_digits_key")
-_COLUMNS = {"city": "city_key", "postal_code": "postal_code_key"}
+_COLUMNS = {"city": "city_key", "postal_code": "postal_code_key", "email": "email_key"}
 
 
 def similarity(field: str, one: str | None, other: str | None) -> float | None:

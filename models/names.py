@@ -119,6 +119,8 @@ def _word_similarity(one: str, other: str) -> float:
     if one == other:
         return 1.0
     similarity = JaroWinkler.similarity(one, other)
+    if similarity < _STRANGERS and not (spellings.is_written_unlike(one) or spellings.is_written_unlike(other)):
+        return similarity
     is_without_vowels = spellings.fits_without_vowels(one, other) or spellings.fits_without_vowels(other, one)
     if similarity < _STRANGERS and not is_without_vowels and spellings.KOREAN.keys().isdisjoint((one, other)):
         return similarity

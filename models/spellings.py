@@ -149,6 +149,12 @@ def fits_servant_of(bare: str, full: str) -> bool:
     return bare.startswith("bd ") and fits_without_vowels(*(name.replace(" ", "") for name in (bare, spelling(full))))
 
 
+@functools.lru_cache(CACHED)
+def is_written_unlike(folded: str) -> bool:
+    """Tell whether a folded name may be the same as one that has hardly a letter in common with it."""
+    return folded in KOREAN or _pattern_of_bare(folded) is not None
+
+
 def fits_without_vowels(bare: str, full: str) -> bool:
     """Tell whether a folded name from a script without vowels may be the full one: `mhmd`, `muhammad`."""
     pattern = _pattern_of_bare(bare)
