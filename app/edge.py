@@ -24,7 +24,6 @@ from app.problems import (
     from_exception,
     render,
 )
-from app.timeouts import Timeouts
 
 REQUEST_ID_HEADER = "X-Request-Id"
 # No cache keeps an answer, a shared one neither (RFC 9111, 5.2.2.5), and a browser makes nothing of it but text.
@@ -234,7 +233,7 @@ class Deadline:
 
     def __init__(self, app: Callable, seconds: float) -> None:
         self._app = app
-        self._timeouts = Timeouts(seconds)
+        self._seconds = seconds
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Serve one request.
@@ -245,7 +244,7 @@ class Deadline:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         try:
-            with self._timeouts.limit():
+            async with asyncio.timeout(self._seconds):
                 return await self._app(scope, receive, send)
         except TimeoutError:
             detail = Message(N_("The server could not answer in time; try again."))

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from app import context
 from app.contract import Contract, MissingOperation, Operation
 from app.problems import too_busy
-from app.timeouts import Timeouts
 from models.greenlets import processor_seconds
 
 Start: TypeAlias = Callable[[Callable[[], Any]], asyncio.Future]
@@ -49,7 +48,6 @@ class Lane:
     ) -> None:
         self._start, self._behind = start, behind
         self._places, self._capacity, self._patience = places, places + queue_limit, patience
-        self._timeouts = Timeouts(patience)
         self._free = asyncio.Semaphore(places)
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -113,7 +111,7 @@ class Lane:
 
     async def _wait_for_place(self) -> None:
         try:
-            with self._timeouts.limit():
+            async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
             raise too_busy() from None

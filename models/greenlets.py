@@ -285,13 +285,13 @@ class OfJobs:
     @property
     def _state(self) -> peewee._ConnectionState:
         """What Peewee knows of the connection in use; a property, since it asks for it dozens of times a request."""
-        current = greenlet.getcurrent()
-        if not isinstance(current, _Runner) or current.job is None:  # as `_job`, without a call more each time
+        job = _job()
+        if job is None:
             return self._of_threads
-        connections = current.job.connections
-        if self not in connections:
-            connections[self] = peewee._ConnectionState()
-        return connections[self]
+        state = job.connections.get(self)
+        if state is None:
+            state = job.connections[self] = peewee._ConnectionState()
+        return state
 
     @_state.setter
     def _state(self, state: peewee._ConnectionState) -> None:
